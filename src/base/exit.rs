@@ -1,0 +1,63 @@
+//! Exit statuses are an interface: one table, and the one place that prints a fatal error.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// What the caller of a program learns from its exit status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// 0: done.
+    Ok,
+    /// 1: the request was understood and failed (the original uses 1 for every failure).
+    Failed,
+    /// 2: called wrongly (unknown flag, missing argument).
+    Usage,
+    /// 69: the gateway cannot be reached (sysexits EX_UNAVAILABLE). `openclawctl` only.
+    Unavailable,
+    /// 75: try again later (EX_TEMPFAIL). `openclawctl` only.
+    TryAgain,
+    /// 77: refused: token, scope or pairing (EX_NOPERM). `openclawctl` only.
+    Denied,
+    /// 78: the configuration is invalid (EX_CONFIG); a service manager must not restart.
+    Config,
+}
+
+impl Exit {
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Unavailable => 69,
+            Exit::TryAgain => 75,
+            Exit::Denied => 77,
+            Exit::Config => 78,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// An error that knows how a program that dies of it should end.
+pub trait Report: fmt::Display {
+    fn exit(&self) -> Exit {
+        Exit::Failed
+    }
+    /// The fix, as one line without a full stop; printed as `  fix: …`.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Prints `program: error` and the hint to stderr. Only a `main` calls this.
+pub fn report(program: &str, error: &dyn Report) -> ExitCode {
+    eprintln!("{program}: {error}");
+    if let Some(hint) = error.hint() {
+        eprintln!("  fix: {hint}");
+    }
+    error.exit().into()
+}

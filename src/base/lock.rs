@@ -1,0 +1,162 @@
+//! Advisory file locks. `flock` alone decides who holds one; the text in the file only names the
+//! holder for people. A file that nobody flocks is no lock, however old it is.
+
+use fs2::FileExt;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Who holds a lock, written into the lock file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    pub pid: u32,
+    pub started_at: String,
+    pub version: String,
+    pub role: String,
+}
+
+/// A held lock; dropping it (or dying) releases it. The file stays.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+pub enum Error {
+    /// Somebody else holds it.
+    Held {
+        path: PathBuf,
+        holder: Option<Holder>,
+    },
+    Io {
+        path: PathBuf,
+        err: io::Error,
+    },
+}
+
+/// Takes the lock at `path` or says who has it. `role` is written for people: `supervisor`, `core`.
+pub fn try_take(path: &Path, role: &str) -> Result<Lock, Error> {
+    let fail = |err| Error::Io {
+        path: path.to_path_buf(),
+        err,
+    };
+    if let Some(dir) = path.parent() {
+        super::atomic::create_private_dir(dir).map_err(fail)?;
+    }
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(super::atomic::PRIVATE_FILE)
+        .open(path)
+        .map_err(fail)?;
+    if let Err(err) = file.try_lock_exclusive() {
+        if err.kind() == fs2::lock_contended_error().kind() {
+            return Err(Error::Held {
+                path: path.to_path_buf(),
+                holder: read_holder(&mut file),
+            });
+        }
+        return Err(fail(err));
+    }
+    let holder = Holder {
+        pid: std::process::id(),
+        started_at: super::time::now_iso(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        role: role.into(),
+    };
+    let text = serde_json::to_vec(&holder).expect("a holder is plain data");
+    file.set_len(0).map_err(fail)?;
+    file.rewind().map_err(fail)?;
+    file.write_all(&text).map_err(fail)?;
+    Ok(Lock {
+        _file: file,
+        path: path.to_path_buf(),
+    })
+}
+
+/// `try_take`, repeated every 25 ms for `patience`.
+pub fn take(path: &Path, role: &str, patience: Duration) -> Result<Lock, Error> {
+    let start = Instant::now();
+    loop {
+        match try_take(path, role) {
+            Err(Error::Held { .. }) if start.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(25));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Who holds `path` now, without taking it: `None` when it is free.
+pub fn holder(path: &Path) -> Option<Holder> {
+    let mut file = File::open(path).ok()?;
+    match file.try_lock_shared() {
+        Ok(()) => None,
+        Err(_) => read_holder(&mut file),
+    }
+}
+
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(4096).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+impl Lock {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Held {
+                path,
+                holder: Some(h),
+            } => write!(
+                f,
+                "{} is held by pid {} ({}, since {})",
+                path.display(),
+                h.pid,
+                h.role,
+                h.started_at
+            ),
+            Error::Held { path, holder: None } => write!(f, "{} is held", path.display()),
+            Error::Io { path, err } => write!(f, "cannot lock {}: {err}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_learns_who_holds_it_and_a_stale_file_is_no_lock() {
+        let dir = super::super::id::temp_dir("lock");
+        let path = dir.join("x.lock");
+        let held = try_take(&path, "core").unwrap();
+        match try_take(&path, "core") {
+            Err(Error::Held {
+                holder: Some(h), ..
+            }) => assert_eq!(h.pid, std::process::id()),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(holder(&path).unwrap().role, "core");
+        drop(held);
+        assert!(holder(&path).is_none());
+        try_take(&path, "core").unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

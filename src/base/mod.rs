@@ -1,0 +1,13 @@
+//! The ground floor: small nouns every process needs. Nothing here knows what a gateway is.
+
+pub mod atomic;
+pub mod cancel;
+pub mod cmdline;
+pub mod exit;
+pub mod hex;
+pub mod id;
+pub mod jsonl;
+pub mod lock;
+pub mod secret;
+pub mod sys;
+pub mod time;

@@ -1,0 +1,4 @@
+//! The kernel's door: the only unsafe code and the only `libc` of the project. Each file owns one
+//! noun and offers safe functions over it.
+
+#![allow(unsafe_code)]

@@ -1,0 +1,7 @@
+//! ctl
+
+use std::process::ExitCode;
+
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

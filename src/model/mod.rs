@@ -1,0 +1,106 @@
+//! Talking to language models: one file per wire format, one table of them, and the choice of a
+//! model from configuration and credentials. Knows messages, not sessions or tools.
+
+use crate::base::cancel::Cancel;
+use crate::base::secret::Secret;
+use crate::wire::message::{Assistant, Message};
+use serde_json::Value;
+
+/// A model that can be called: where, how, with what credential.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub provider: String,
+    pub model: String,
+    /// The wire format's row: `openai-completions`, `anthropic-messages`, `openai-responses`, `echo`.
+    pub api: String,
+    pub base_url: String,
+    pub key: Option<Secret>,
+    pub headers: Vec<(String, String)>,
+    pub reasoning: bool,
+    pub images: bool,
+    /// Tokens.
+    pub context_window: u64,
+    /// Tokens of one answer.
+    pub max_tokens: u64,
+    /// Dollars per million tokens: input, output, cache read, cache write.
+    pub cost: [f64; 4],
+    pub compat: Value,
+}
+
+/// One call.
+pub struct Request<'a> {
+    pub system: &'a str,
+    pub messages: &'a [Message],
+    pub tools: &'a [ToolSpec],
+    /// `off`, `minimal`, `low`, `medium`, `high`, `xhigh`.
+    pub thinking: &'a str,
+    pub session_id: &'a str,
+    pub max_tokens: Option<u64>,
+}
+
+/// A tool as the model is told of it.
+#[derive(Clone, Debug)]
+pub struct ToolSpec {
+    pub name: String,
+    pub description: String,
+    /// JSON Schema.
+    pub parameters: Value,
+}
+
+/// What arrives while the model speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delta<'a> {
+    Text(&'a str),
+    Thinking(&'a str),
+    /// A text block ended (a further one is a new paragraph of its own).
+    TextEnd,
+    ToolCall { id: &'a str, name: &'a str },
+}
+
+/// Why a call failed, in the classes that decide what to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    Auth,
+    Billing,
+    RateLimit,
+    Timeout,
+    Overloaded,
+    ContextOverflow,
+    Format,
+    Network,
+    Aborted,
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+pub struct Error {
+    pub class: Class,
+    /// HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// As the original shows it; never contains a credential.
+    pub message: String,
+    pub retry_after_ms: Option<u64>,
+    /// What had arrived before the failure.
+    pub partial: Option<Box<Assistant>>,
+}
+
+/// The agent's view of a model.
+pub trait Client: Send + Sync {
+    /// Streams one answer. `on` is called on this thread as parts arrive. Cancelling closes the
+    /// connection to the provider and returns `Class::Aborted` at once.
+    fn stream(
+        &self,
+        target: &Target,
+        request: &Request,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(Delta),
+    ) -> Result<Assistant, Error>;
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

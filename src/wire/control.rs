@@ -1,0 +1,84 @@
+//! The lines between supervisor and core, over a socket pair, one JSON object each.
+//!
+//! A line that does not parse is a bug of a sibling, not input: the reader ends and the supervisor
+//! decides.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest line either side accepts, bytes.
+pub const MAX_LINE: usize = 256 * 1024;
+
+/// Name, in the core's environment, of the descriptor number of its end of the socket pair.
+pub const FD_VARIABLE: &str = "OPENCLAW_CONTROL_FD";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ToSupervisor {
+    /// The whole set of children that should run now; the supervisor starts, stops and replaces
+    /// until that is so.
+    Want { workers: Vec<Worker> },
+    /// The core accepts connections. Also the watchdog's sign of life, repeated.
+    Ready { status: String },
+    /// Replace this core by a fresh one (configuration asks for it, or an operator does).
+    Restart { reason: String },
+    /// End the gateway.
+    Stop { reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Worker {
+    /// `exec`, `local-model`, `telegram/default`, …
+    pub id: String,
+    /// `argv[0]` is a program name looked up beside our own executable, or an absolute path.
+    pub argv: Vec<String>,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Address space, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Open descriptors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ToCore {
+    /// A child changed state.
+    Child {
+        id: String,
+        state: ChildState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pid: Option<u32>,
+        /// `exit 1`, `signal 9`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<String>,
+        restarts: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_start_ms: Option<u64>,
+    },
+    /// Say goodbye to clients and workers and end; what is not done in `grace_ms` is killed.
+    Stop {
+        restarting: bool,
+        reason: String,
+        grace_ms: u64,
+    },
+    /// Read the configuration again (SIGHUP).
+    Reload,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChildState {
+    Starting,
+    Running,
+    /// Waiting for its next start.
+    Backoff,
+    Stopped,
+}

@@ -1,0 +1,119 @@
+//! The lines between the core and the tool runner (`openclaw-exec`), one JSON object each.
+//!
+//! The core connects to `$RUNTIME/exec.sock`; the runner serves that one connection and kills what
+//! it started for a run when the core says so or the connection ends.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Longest line either side accepts, bytes. Output comes in chunks far below it.
+pub const MAX_LINE: usize = 1024 * 1024;
+/// Most bytes of output in one `output` line.
+pub const OUTPUT_CHUNK: usize = 8 * 1024;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ToRunner {
+    /// Start a command. `id` is the core's and names it from now on.
+    Run(Box<Run>),
+    /// Write to its standard input; `data` is base64.
+    Write {
+        id: String,
+        data: String,
+        #[serde(default)]
+        eof: bool,
+    },
+    /// Kill its process group: TERM, then KILL after `grace_ms`.
+    Kill { id: String, grace_ms: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    pub id: String,
+    /// `[shell, "-c", command]`.
+    pub argv: Vec<String>,
+    pub cwd: PathBuf,
+    /// The whole environment of the command: nothing is inherited.
+    pub env: BTreeMap<String, String>,
+    /// Killed after this long, milliseconds; 0 means never.
+    pub timeout_ms: u64,
+    /// A pseudo terminal of this size instead of pipes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pty: Option<PtySize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
+    #[serde(default)]
+    pub limits: RunLimits,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PtySize {
+    pub cols: u16,
+    pub rows: u16,
+}
+
+/// What the kernel should let the command reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sandbox {
+    /// Readable and executable.
+    pub read: Vec<PathBuf>,
+    /// Readable and writable.
+    pub write: Vec<PathBuf>,
+    pub network: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RunLimits {
+    /// Address space of each process, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Largest file it may write, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+    /// CPU seconds of each process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum FromRunner {
+    /// First line of a connection.
+    Hello {
+        protocol: u32,
+        pid: u32,
+        /// What this kernel can enforce: `landlock`, `seccomp`, …
+        enforces: Vec<String>,
+    },
+    Started {
+        id: String,
+        pid: u32,
+    },
+    /// Output in arrival order, stdout and stderr together; `data` is base64.
+    Output {
+        id: String,
+        data: String,
+    },
+    /// The last line of a command, after all its output.
+    Exited {
+        id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        timed_out: bool,
+    },
+    /// It could not be started.
+    Failed {
+        id: String,
+        error: String,
+    },
+}

@@ -1,0 +1,3 @@
+//! Gateway protocol 3: frames, errors, and the params and results of each method family.
+
+pub mod frame;

@@ -1,0 +1,1 @@
+//! Everything here starts our real binaries and talks to them as a user or a client would.
