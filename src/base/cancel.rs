@@ -60,7 +60,10 @@ impl Cancel {
     }
 
     fn actions(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Action)>> {
-        self.0.actions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .actions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,11 +8,7 @@ use std::path::Path;
 
 /// Reads one line without its newline into `line`. `Ok(false)` at end of input. A line longer than
 /// `max` bytes is an error: the peer is out of bounds and the stream can no longer be trusted.
-pub fn read_line(
-    reader: &mut impl BufRead,
-    line: &mut Vec<u8>,
-    max: usize,
-) -> io::Result<bool> {
+pub fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>, max: usize) -> io::Result<bool> {
     line.clear();
     let mut bounded = reader.take(max as u64 + 1);
     bounded.read_until(b'\n', line)?;

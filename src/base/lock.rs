@@ -56,7 +56,7 @@ pub fn try_take(path: &Path, role: &str) -> Result<Lock, Error> {
         .mode(super::atomic::PRIVATE_FILE)
         .open(path)
         .map_err(fail)?;
-    if let Err(err) = file.try_lock_exclusive() {
+    if let Err(err) = FileExt::try_lock_exclusive(&file) {
         if err.kind() == fs2::lock_contended_error().kind() {
             return Err(Error::Held {
                 path: path.to_path_buf(),
@@ -97,7 +97,7 @@ pub fn take(path: &Path, role: &str, patience: Duration) -> Result<Lock, Error> 
 /// Who holds `path` now, without taking it: `None` when it is free.
 pub fn holder(path: &Path) -> Option<Holder> {
     let mut file = File::open(path).ok()?;
-    match file.try_lock_shared() {
+    match FileExt::try_lock_shared(&file) {
         Ok(()) => None,
         Err(_) => read_holder(&mut file),
     }

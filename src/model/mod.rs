@@ -54,7 +54,10 @@ pub enum Delta<'a> {
     Thinking(&'a str),
     /// A text block ended (a further one is a new paragraph of its own).
     TextEnd,
-    ToolCall { id: &'a str, name: &'a str },
+    ToolCall {
+        id: &'a str,
+        name: &'a str,
+    },
 }
 
 /// Why a call failed, in the classes that decide what to do next.

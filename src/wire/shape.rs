@@ -210,13 +210,7 @@ impl Shape {
     }
 }
 
-fn check_object(
-    value: &Value,
-    fields: &[Field],
-    closed: bool,
-    path: &str,
-    out: &mut Vec<String>,
-) {
+fn check_object(value: &Value, fields: &[Field], closed: bool, path: &str, out: &mut Vec<String>) {
     let Some(map) = value.as_object() else {
         out.push(at(path, "must be object"));
         return;

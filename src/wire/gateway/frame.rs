@@ -86,7 +86,11 @@ pub struct Event<'a, P: Serialize> {
 
 /// Any frame as a client reads it.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Incoming {
     Res {
         id: Value,
