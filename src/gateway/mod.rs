@@ -4,6 +4,7 @@
 pub mod broadcast;
 pub mod core;
 pub mod methods;
+pub mod ui;
 
 use std::process::ExitCode;
 
