@@ -3,6 +3,7 @@
 //! `load` never stops at the first fault: it returns a `Snapshot` with every issue, and a typed
 //! `Config` that is only used when the snapshot is valid.
 
+pub mod agents;
 pub mod env;
 pub mod live;
 pub mod load;
