@@ -8,6 +8,7 @@ pub mod hex;
 pub mod id;
 pub mod jsonl;
 pub mod lock;
+pub mod logtail;
 pub mod secret;
 pub mod sys;
 pub mod time;

@@ -3,6 +3,7 @@
 
 pub mod broadcast;
 pub mod core;
+pub mod identity;
 pub mod methods;
 pub mod ui;
 
