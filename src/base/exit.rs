@@ -1,4 +1,5 @@
-//! Exit statuses are an interface: one table, and the one place that prints a fatal error.
+//! Exit statuses are an interface (the numbers are sysexits.h's): one table, and the one place that
+//! prints a fatal error.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -10,15 +11,17 @@ pub enum Exit {
     Ok,
     /// 1: the request was understood and failed (the original uses 1 for every failure).
     Failed,
-    /// 2: called wrongly (unknown flag, missing argument).
+    /// 64: called wrongly (unknown flag, missing argument). `openclaw` keeps the original's 1.
     Usage,
-    /// 69: the gateway cannot be reached (sysexits EX_UNAVAILABLE). `openclawctl` only.
+    /// 69: the gateway cannot be reached. `openclaw` keeps the original's 1.
     Unavailable,
-    /// 75: try again later (EX_TEMPFAIL). `openclawctl` only.
+    /// 74: reading or writing failed.
+    Io,
+    /// 75: try again later (somebody else holds the lock).
     TryAgain,
-    /// 77: refused: token, scope or pairing (EX_NOPERM). `openclawctl` only.
+    /// 77: refused: token, scope, pairing or file permission.
     Denied,
-    /// 78: the configuration is invalid (EX_CONFIG); a service manager must not restart.
+    /// 78: the configuration is invalid. A service manager must not restart on 64, 77, 78.
     Config,
 }
 
@@ -27,8 +30,9 @@ impl Exit {
         match self {
             Exit::Ok => 0,
             Exit::Failed => 1,
-            Exit::Usage => 2,
+            Exit::Usage => 64,
             Exit::Unavailable => 69,
+            Exit::Io => 74,
             Exit::TryAgain => 75,
             Exit::Denied => 77,
             Exit::Config => 78,
