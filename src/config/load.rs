@@ -9,6 +9,9 @@ pub struct Issue {
     /// `gateway.port`; empty for the file as a whole.
     pub path: String,
     pub message: String,
+    /// Ours: what was found, what is wanted, the nearest known key. Not part of the wire form.
+    #[serde(skip)]
+    pub hint: Option<String>,
 }
 
 /// What `config.get` shows, and what everything else reads.
@@ -31,11 +34,22 @@ pub struct Snapshot {
     pub config: Config,
     /// The environment with the `.env` files and the config's `env` block added.
     pub env: Env,
+    pub paths: Paths,
 }
 
-impl std::fmt::Debug for Env {
+/// `gateway.port: …`, with the hint in brackets when there is one.
+impl std::fmt::Display for Issue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Env(…)")
+        let place = if self.path.is_empty() {
+            "<root>"
+        } else {
+            &self.path
+        };
+        write!(f, "{place}: {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -56,6 +70,7 @@ pub fn load(paths: &Paths, env: &Env) -> Snapshot {
         raw,
         config,
         env: env.clone(),
+        paths: paths.clone(),
         ..Snapshot::default()
     }
 }

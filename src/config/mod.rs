@@ -4,11 +4,16 @@
 //! `Config` that is only used when the snapshot is valid.
 
 pub mod agents;
+pub mod client;
+pub mod dotenv;
 pub mod env;
+pub mod listen;
 pub mod live;
 pub mod load;
 pub mod paths;
+pub mod profile;
 pub mod schema;
+pub mod tailnet;
 
 pub use env::Env;
 pub use live::Live;

@@ -64,6 +64,7 @@ pub struct Remote {
     pub url: Option<String>,
     pub token: Option<Secret>,
     pub password: Option<Secret>,
+    pub tls_fingerprint: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

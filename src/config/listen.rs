@@ -1,0 +1,630 @@
+//! Where the gateway listens and what it asks of those who connect, or why it must not start.
+//!
+//! Port: flag, environment, file, 18789. Bind: flag, environment, file, loopback. Secrets on the
+//! server side: flag, file, environment. The texts of the refusals are the original's.
+
+use super::{Issue, Snapshot, tailnet};
+use crate::base::exit::{Exit, Report};
+use crate::base::secret::Secret;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+pub const DEFAULT_PORT: u16 = 18789;
+pub const PORT_NAMES: [&str; 2] = ["OPENCLAW_GATEWAY_PORT", "CLAWDBOT_GATEWAY_PORT"];
+pub const TOKEN_NAMES: [&str; 3] = [
+    "OPENCLAW_GATEWAY_TOKEN",
+    "CLAWDBOT_GATEWAY_TOKEN",
+    "MOLTBOT_GATEWAY_TOKEN",
+];
+pub const PASSWORD_NAMES: [&str; 3] = [
+    "OPENCLAW_GATEWAY_PASSWORD",
+    "CLAWDBOT_GATEWAY_PASSWORD",
+    "MOLTBOT_GATEWAY_PASSWORD",
+];
+
+/// What was typed after `openclaw gateway`, not yet judged.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// 0 lets the kernel choose.
+    pub port: Option<String>,
+    pub bind: Option<String>,
+    pub auth: Option<String>,
+    pub token: Option<Secret>,
+    pub password: Option<Secret>,
+    pub tailscale: Option<String>,
+    pub allow_unconfigured: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bind {
+    Loopback,
+    Lan,
+    Tailnet,
+    Auto,
+    Custom,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMode {
+    Token,
+    Password,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tailscale {
+    Off,
+    Serve,
+    Funnel,
+}
+
+/// One socket to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub addr: SocketAddr,
+    /// A failure to bind it is a warning only: `[::1]` beside 127.0.0.1.
+    pub optional: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Auth {
+    pub mode: AuthMode,
+    pub token: Option<Secret>,
+    pub password: Option<Secret>,
+    /// Verified Tailscale identity headers are enough.
+    pub allow_tailscale: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub port: u16,
+    pub bind: Bind,
+    /// The first one is the one to show.
+    pub addresses: Vec<Address>,
+    pub auth: Auth,
+    pub tailscale: Tailscale,
+    pub tls: bool,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+pub enum Error {
+    Port(String),
+    BindName(String),
+    AuthName(String),
+    TailscaleName(String),
+    Missing,
+    Mode(Option<String>),
+    Invalid { path: PathBuf, issues: Vec<Issue> },
+    NoSecret(AuthMode),
+    OpenBind(Bind),
+    CustomHost(Option<String>),
+    TailscaleBind(Bind),
+    FunnelPassword,
+}
+
+pub fn resolve(snapshot: &Snapshot, flags: &Flags) -> Result<Listen, Error> {
+    resolve_with(snapshot, flags, tailnet::address)
+}
+
+fn resolve_with(
+    snapshot: &Snapshot,
+    flags: &Flags,
+    tailnet: impl FnOnce() -> Option<Ipv4Addr>,
+) -> Result<Listen, Error> {
+    let gateway = &snapshot.config.gateway;
+    let port_flag = match &flags.port {
+        Some(text) => Some(text.trim().parse().map_err(|_| Error::Port(text.clone()))?),
+        None => None,
+    };
+    let bind_flag = match &flags.bind {
+        Some(text) => Some(Bind::parse(text).ok_or_else(|| Error::BindName(text.clone()))?),
+        None => None,
+    };
+    let auth_flag = match &flags.auth {
+        Some(text) => Some(AuthMode::parse(text).ok_or_else(|| Error::AuthName(text.clone()))?),
+        None => None,
+    };
+    let tailscale = match &flags.tailscale {
+        Some(text) => Tailscale::parse(text).ok_or_else(|| Error::TailscaleName(text.clone()))?,
+        None => gateway
+            .tailscale
+            .get("mode")
+            .and_then(|mode| Tailscale::parse(mode.as_str()?))
+            .unwrap_or(Tailscale::Off),
+    };
+    check_file(snapshot, flags)?;
+
+    let mut warnings = Vec::new();
+    let bind = bind_flag
+        .or_else(|| bind_from_env(snapshot, &mut warnings))
+        .or_else(|| Bind::parse(gateway.bind.as_deref()?))
+        .unwrap_or(Bind::Loopback);
+    let port = port_flag.unwrap_or_else(|| port(snapshot));
+    let custom = gateway.custom_bind_host.as_deref();
+    let hosts = hosts(bind, custom, tailnet, &mut warnings)?;
+    let auth = auth(snapshot, flags, auth_flag, tailscale);
+
+    let loopback_only = hosts.iter().all(|ip| ip.is_loopback());
+    if tailscale != Tailscale::Off && !loopback_only {
+        return Err(Error::TailscaleBind(bind));
+    }
+    if tailscale == Tailscale::Funnel && auth.mode != AuthMode::Password {
+        return Err(Error::FunnelPassword);
+    }
+    if auth.secret().is_none() {
+        if !loopback_only {
+            return Err(Error::OpenBind(bind));
+        }
+        if !(auth.mode == AuthMode::Token && auth.allow_tailscale) {
+            return Err(Error::NoSecret(auth.mode));
+        }
+    }
+    let addresses = hosts
+        .into_iter()
+        .map(|ip| Address {
+            addr: SocketAddr::new(ip, port),
+            optional: ip == IpAddr::V6(Ipv6Addr::LOCALHOST),
+        })
+        .collect();
+    Ok(Listen {
+        port,
+        bind,
+        addresses,
+        auth,
+        tailscale,
+        tls: gateway.tls.get("enabled") == Some(&true.into()),
+        warnings,
+    })
+}
+
+/// Environment, file, 18789; what is no port is passed over, as the original does.
+pub fn port(snapshot: &Snapshot) -> u16 {
+    snapshot
+        .env
+        .first(&PORT_NAMES)
+        .and_then(|text| text.parse().ok())
+        .or(snapshot.config.gateway.port)
+        .unwrap_or(DEFAULT_PORT)
+}
+
+fn check_file(snapshot: &Snapshot, flags: &Flags) -> Result<(), Error> {
+    if !snapshot.valid {
+        return Err(Error::Invalid {
+            path: snapshot.path.clone(),
+            issues: snapshot.issues.clone(),
+        });
+    }
+    if flags.allow_unconfigured {
+        return Ok(());
+    }
+    if !snapshot.exists {
+        return Err(Error::Missing);
+    }
+    match snapshot.config.gateway.mode.as_deref() {
+        Some("local") => Ok(()),
+        mode => Err(Error::Mode(mode.map(str::to_string))),
+    }
+}
+
+fn bind_from_env(snapshot: &Snapshot, warnings: &mut Vec<String>) -> Option<Bind> {
+    let text = snapshot.env.get("OPENCLAW_GATEWAY_BIND")?;
+    let bind = Bind::parse(text);
+    if bind.is_none() {
+        warnings.push(format!(
+            "OPENCLAW_GATEWAY_BIND={text} is ignored: use loopback, lan, tailnet, auto or custom"
+        ));
+    }
+    bind
+}
+
+/// `auto` is loopback: what a gateway offers the network is never decided by what happens to fail.
+fn hosts(
+    bind: Bind,
+    custom: Option<&str>,
+    tailnet: impl FnOnce() -> Option<Ipv4Addr>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<IpAddr>, Error> {
+    let loopback = vec![
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+    ];
+    Ok(match bind {
+        Bind::Loopback | Bind::Auto => loopback,
+        Bind::Lan => vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+        Bind::Tailnet => match tailnet() {
+            Some(ip) => vec![IpAddr::V4(ip)],
+            None => {
+                warnings.push(
+                    "bind=tailnet: no tailnet address found (is tailscale up?), \
+                     listening on loopback only"
+                        .into(),
+                );
+                loopback
+            }
+        },
+        Bind::Custom => match custom.map(|host| host.trim().parse::<IpAddr>()) {
+            Some(Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))) => loopback,
+            Some(Ok(ip)) => vec![ip],
+            _ => return Err(Error::CustomHost(custom.map(str::to_string))),
+        },
+    })
+}
+
+fn auth(snapshot: &Snapshot, flags: &Flags, mode: Option<AuthMode>, tailscale: Tailscale) -> Auth {
+    let file = &snapshot.config.gateway.auth;
+    let secret = |flag: &Option<Secret>, file: &Option<Secret>, names: &[&str]| {
+        let given = |s: &&Secret| !s.expose().trim().is_empty();
+        flag.as_ref()
+            .filter(given)
+            .or(file.as_ref().filter(given))
+            .cloned()
+            .or_else(|| snapshot.env.first(names).map(Secret::new))
+    };
+    let token = secret(&flags.token, &file.token, &TOKEN_NAMES);
+    let password = secret(&flags.password, &file.password, &PASSWORD_NAMES);
+    let mode = mode
+        .or_else(|| AuthMode::parse(file.mode.as_deref()?))
+        .unwrap_or(match password {
+            Some(_) => AuthMode::Password,
+            None => AuthMode::Token,
+        });
+    Auth {
+        mode,
+        token,
+        password,
+        allow_tailscale: file
+            .allow_tailscale
+            .unwrap_or(tailscale == Tailscale::Serve && mode == AuthMode::Token),
+    }
+}
+
+impl Auth {
+    /// The secret of the active mode; the other one counts for nothing.
+    pub fn secret(&self) -> Option<&Secret> {
+        match self.mode {
+            AuthMode::Token => self.token.as_ref(),
+            AuthMode::Password => self.password.as_ref(),
+        }
+    }
+}
+
+impl Listen {
+    /// `ws://127.0.0.1:18789`, of the first address.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        match self.addresses.first() {
+            Some(first) => format!("{scheme}://{}", first.addr),
+            None => format!("{scheme}://127.0.0.1:{}", self.port),
+        }
+    }
+}
+
+impl Bind {
+    pub fn parse(text: &str) -> Option<Bind> {
+        Some(match text.trim() {
+            "loopback" => Bind::Loopback,
+            "lan" => Bind::Lan,
+            "tailnet" => Bind::Tailnet,
+            "auto" => Bind::Auto,
+            "custom" => Bind::Custom,
+            _ => return None,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Bind::Loopback => "loopback",
+            Bind::Lan => "lan",
+            Bind::Tailnet => "tailnet",
+            Bind::Auto => "auto",
+            Bind::Custom => "custom",
+        }
+    }
+}
+
+impl AuthMode {
+    pub fn parse(text: &str) -> Option<AuthMode> {
+        match text.trim() {
+            "token" => Some(AuthMode::Token),
+            "password" => Some(AuthMode::Password),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            AuthMode::Token => "token",
+            AuthMode::Password => "password",
+        }
+    }
+}
+
+impl Tailscale {
+    pub fn parse(text: &str) -> Option<Tailscale> {
+        match text.trim() {
+            "off" => Some(Tailscale::Off),
+            "serve" => Some(Tailscale::Serve),
+            "funnel" => Some(Tailscale::Funnel),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Port(_) => f.write_str("Invalid port"),
+            Error::BindName(_) => f.write_str(
+                "Invalid --bind (use \"loopback\", \"lan\", \"tailnet\", \"auto\", or \"custom\")",
+            ),
+            Error::AuthName(_) => f.write_str("Invalid --auth (use \"token\" or \"password\")"),
+            Error::TailscaleName(_) => {
+                f.write_str("Invalid --tailscale (use \"off\", \"serve\", or \"funnel\")")
+            }
+            Error::Missing => f.write_str(
+                "Missing config. Run `openclaw setup` or set gateway.mode=local \
+                 (or pass --allow-unconfigured).",
+            ),
+            Error::Mode(mode) => write!(
+                f,
+                "Gateway start blocked: set gateway.mode=local (current: {}) \
+                 or pass --allow-unconfigured.",
+                mode.as_deref().unwrap_or("unset")
+            ),
+            Error::Invalid { path, issues } => {
+                writeln!(f, "Invalid config at {}.", path.display())?;
+                for issue in issues {
+                    writeln!(f, "{issue}")?;
+                }
+                f.write_str("Run \"openclaw doctor\" to repair, then retry.")
+            }
+            Error::NoSecret(mode) => {
+                let (name, upper) = match mode {
+                    AuthMode::Token => ("token", "TOKEN"),
+                    AuthMode::Password => ("password", "PASSWORD"),
+                };
+                write!(
+                    f,
+                    "Gateway auth is set to {name}, but no {name} is configured.\n\
+                     Set gateway.auth.{name} (or OPENCLAW_GATEWAY_{upper}), or pass --{name}."
+                )
+            }
+            Error::OpenBind(bind) => write!(
+                f,
+                "Refusing to bind gateway to {} without auth.\n\
+                 Set gateway.auth.token/password (or OPENCLAW_GATEWAY_TOKEN/\
+                 OPENCLAW_GATEWAY_PASSWORD) or pass --token/--password.",
+                bind.name()
+            ),
+            Error::CustomHost(None) => {
+                f.write_str("gateway.bind=custom needs gateway.customBindHost, which is not set")
+            }
+            Error::CustomHost(Some(host)) => {
+                write!(f, "gateway.customBindHost: {host:?} is not an IP address")
+            }
+            Error::TailscaleBind(_) => {
+                f.write_str("tailscale serve/funnel requires gateway bind=loopback (127.0.0.1)")
+            }
+            Error::FunnelPassword => f.write_str(
+                "tailscale funnel requires gateway auth mode=password \
+                 (set gateway.auth.password or OPENCLAW_GATEWAY_PASSWORD)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Report for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Invalid { .. } => Exit::Config,
+            _ => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Error::Port(got) => format!("{got:?} is not a number from 0 to 65535"),
+            Error::BindName(got) | Error::AuthName(got) | Error::TailscaleName(got) => {
+                format!("{got:?} is none of these")
+            }
+            Error::Missing => "openclaw onboard".into(),
+            Error::Mode(_) => "openclaw config set gateway.mode local".into(),
+            Error::Invalid { .. } => "openclaw doctor --fix".into(),
+            Error::NoSecret(AuthMode::Token) => "openclaw doctor --generate-gateway-token".into(),
+            Error::NoSecret(AuthMode::Password) => {
+                "openclaw config set gateway.auth.password '<password>'".into()
+            }
+            Error::OpenBind(_) => "openclaw doctor --generate-gateway-token, \
+                                   or keep to this machine with --bind loopback"
+                .into(),
+            Error::CustomHost(_) => {
+                "openclaw config set gateway.customBindHost 192.0.2.1 (an address of this machine)"
+                    .into()
+            }
+            Error::TailscaleBind(bind) => {
+                format!("use --bind loopback instead of {}", bind.name())
+            }
+            Error::FunnelPassword => "openclaw config set gateway.auth.mode password".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Env;
+    use serde_json::{Value, json};
+
+    fn snapshot(config: Value, env: &[(&str, &str)]) -> Snapshot {
+        Snapshot {
+            exists: true,
+            valid: true,
+            config: serde_json::from_value(config).unwrap(),
+            env: Env::from_pairs(env),
+            ..Snapshot::default()
+        }
+    }
+
+    fn try_resolve(config: Value, env: &[(&str, &str)], flags: Flags) -> Result<Listen, Error> {
+        resolve_with(&snapshot(config, env), &flags, || None)
+    }
+
+    fn flag(text: &str) -> Option<String> {
+        Some(text.to_string())
+    }
+
+    fn local(auth: Value) -> Value {
+        json!({"gateway": {"mode": "local", "auth": auth}})
+    }
+
+    #[test]
+    fn the_port_comes_from_flag_then_environment_then_file() {
+        let config = json!({"gateway": {"mode": "local", "port": 3, "auth": {"token": "t"}}});
+        let old = ("CLAWDBOT_GATEWAY_PORT", "2");
+        let new = ("OPENCLAW_GATEWAY_PORT", "1");
+        let of = |env: &[(&str, &str)], port: Option<String>| {
+            let flags = Flags {
+                port,
+                ..Flags::default()
+            };
+            try_resolve(config.clone(), env, flags).unwrap().port
+        };
+        assert_eq!(of(&[old, new], flag("9")), 9);
+        assert_eq!(of(&[old, new], None), 1);
+        assert_eq!(of(&[old], None), 2);
+        assert_eq!(of(&[("OPENCLAW_GATEWAY_PORT", "abc")], None), 3);
+        assert_eq!(
+            try_resolve(local(json!({"token": "t"})), &[], Flags::default())
+                .unwrap()
+                .port,
+            DEFAULT_PORT
+        );
+    }
+
+    #[test]
+    fn on_the_server_the_file_wins_over_the_environment() {
+        let env = [
+            ("OPENCLAW_GATEWAY_TOKEN", "env"),
+            ("OPENCLAW_GATEWAY_PASSWORD", "pw"),
+        ];
+        let auth = try_resolve(local(json!({"token": "file"})), &env, Flags::default())
+            .unwrap()
+            .auth;
+        assert!(auth.token.unwrap().matches("file"));
+        assert_eq!(auth.mode, AuthMode::Password);
+        let flags = Flags {
+            token: Some(Secret::new("flag")),
+            auth: flag("token"),
+            ..Flags::default()
+        };
+        let auth = try_resolve(local(json!({"token": "file"})), &env, flags)
+            .unwrap()
+            .auth;
+        assert!(auth.secret().unwrap().matches("flag"));
+    }
+
+    #[test]
+    fn each_bind_has_its_addresses() {
+        let shown = |bind: &str, tailnet: Option<Ipv4Addr>| {
+            let config = json!({"gateway": {"mode": "local", "bind": bind, "port": 5,
+                "customBindHost": "192.0.2.7", "auth": {"token": "t"}}});
+            let listen = resolve_with(&snapshot(config, &[]), &Flags::default(), || tailnet);
+            let listen = listen.unwrap();
+            let text: Vec<_> = listen
+                .addresses
+                .iter()
+                .map(|a| a.addr.to_string())
+                .collect();
+            (text.join(" "), listen.warnings.len())
+        };
+        let loopback = "127.0.0.1:5 [::1]:5".to_string();
+        assert_eq!(shown("loopback", None), (loopback.clone(), 0));
+        assert_eq!(shown("auto", None), (loopback.clone(), 0));
+        assert_eq!(shown("lan", None).0, "0.0.0.0:5");
+        assert_eq!(shown("custom", None).0, "192.0.2.7:5");
+        let tail = Some(Ipv4Addr::new(100, 64, 1, 2));
+        assert_eq!(shown("tailnet", tail).0, "100.64.1.2:5");
+        assert_eq!(shown("tailnet", None), (loopback, 1));
+    }
+
+    #[test]
+    fn refusals_have_the_original_words() {
+        let said =
+            |config: Value, flags: Flags| try_resolve(config, &[], flags).unwrap_err().to_string();
+        let ok = local(json!({"token": "t"}));
+        let with = |set: fn(&mut Flags)| {
+            let mut flags = Flags::default();
+            set(&mut flags);
+            flags
+        };
+        assert_eq!(
+            said(ok.clone(), with(|f| f.port = flag("abc"))),
+            "Invalid port"
+        );
+        assert_eq!(
+            said(ok.clone(), with(|f| f.bind = flag("wide"))),
+            "Invalid --bind (use \"loopback\", \"lan\", \"tailnet\", \"auto\", or \"custom\")"
+        );
+        assert_eq!(
+            said(ok.clone(), with(|f| f.auth = flag("off"))),
+            "Invalid --auth (use \"token\" or \"password\")"
+        );
+        assert_eq!(
+            said(json!({"gateway": {}}), Flags::default()),
+            "Gateway start blocked: set gateway.mode=local (current: unset) or pass \
+             --allow-unconfigured."
+        );
+        assert_eq!(
+            said(local(json!({})), Flags::default()),
+            "Gateway auth is set to token, but no token is configured.\n\
+             Set gateway.auth.token (or OPENCLAW_GATEWAY_TOKEN), or pass --token."
+        );
+        assert_eq!(
+            said(ok.clone(), with(|f| f.auth = flag("password"))),
+            "Gateway auth is set to password, but no password is configured.\n\
+             Set gateway.auth.password (or OPENCLAW_GATEWAY_PASSWORD), or pass --password."
+        );
+        let lan = with(|f| f.bind = flag("lan"));
+        assert!(
+            said(local(json!({"allowTailscale": true})), lan)
+                .starts_with("Refusing to bind gateway to lan without auth.\nSet gateway.auth.")
+        );
+        assert_eq!(
+            said(
+                ok.clone(),
+                with(|f| {
+                    f.bind = flag("lan");
+                    f.tailscale = flag("serve");
+                })
+            ),
+            "tailscale serve/funnel requires gateway bind=loopback (127.0.0.1)"
+        );
+        assert!(
+            said(ok, with(|f| f.tailscale = flag("funnel")))
+                .starts_with("tailscale funnel requires gateway auth mode=password")
+        );
+        let missing = Snapshot {
+            valid: true,
+            ..Snapshot::default()
+        };
+        assert!(
+            resolve(&missing, &Flags::default())
+                .unwrap_err()
+                .to_string()
+                .starts_with("Missing config. Run `openclaw setup`")
+        );
+    }
+
+    #[test]
+    fn loopback_with_tailscale_identity_needs_no_token() {
+        let listen = try_resolve(
+            local(json!({"allowTailscale": true})),
+            &[],
+            Flags::default(),
+        );
+        assert!(listen.unwrap().auth.secret().is_none());
+    }
+}
