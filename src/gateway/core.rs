@@ -1,12 +1,107 @@
 //! What the core's threads share. Each noun guards itself with its own small lock; no code holds
-//! two of them at once.
+//! two of them at once, except that the registry of clients is held while their outboxes take a
+//! broadcast.
 
-use super::broadcast::Clients;
+use super::broadcast::{Clients, Rules};
+use super::dedupe::Dedupe;
+use super::devices::Devices;
+use super::host;
+use super::outbox::Flusher;
+use super::pool::Pool;
+use super::presence::Presence;
+use crate::base::time::now_ms;
 use crate::config::Live;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 pub struct Core {
     pub config: Live,
     pub clients: Clients,
+    pub presence: Presence,
+    pub devices: Devices,
+    pub dedupe: Dedupe,
+    /// Threads for requests that may block.
+    pub pool: Pool,
+    pub flusher: Arc<Flusher>,
+    /// The last health payload; `{}` before the first one.
+    pub health: Cached,
     pub started: Instant,
+    /// Process id of the tool runner, 0 when there is none: local peers below it are confined.
+    pub exec_pid: AtomicU32,
+}
+
+/// A payload made by one thread and sent by many.
+pub struct Cached(RwLock<Arc<RawValue>>);
+
+impl Core {
+    pub fn new(config: Live) -> Arc<Core> {
+        let devices = Devices::open(&config.paths().state);
+        Arc::new(Core {
+            clients: Clients::default(),
+            presence: Presence::new(host::presence(&config.current().env)),
+            devices,
+            dedupe: Dedupe::default(),
+            pool: Pool::default(),
+            flusher: Arc::default(),
+            health: Cached::default(),
+            started: Instant::now(),
+            exec_pid: AtomicU32::new(0),
+            config,
+        })
+    }
+
+    pub fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The event loop calls this every `TICK_MS`.
+    pub fn tick(&self) {
+        self.clients
+            .broadcast("tick", &json!({"ts": now_ms()}), Rules::DROP);
+    }
+
+    /// The event loop calls this once a minute.
+    pub fn sweep(&self) {
+        self.dedupe.sweep();
+        self.devices.sweep();
+    }
+
+    /// Tells every client that the gateway goes and closes them. `restarting` says whether it
+    /// comes back.
+    pub fn say_goodbye(&self, restarting: bool) {
+        let payload = if restarting {
+            json!({"reason": "gateway restarting", "restartExpectedMs": 1500})
+        } else {
+            json!({"reason": "gateway stopping", "restartExpectedMs": null})
+        };
+        self.clients.broadcast("shutdown", &payload, Rules::ALL);
+        self.clients.close_all(1012, "service restart");
+    }
+
+    pub fn set_exec_pid(&self, pid: Option<u32>) {
+        self.exec_pid.store(pid.unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+impl Cached {
+    pub fn get(&self) -> Arc<RawValue> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub fn set(&self, payload: Box<RawValue>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = payload.into();
+    }
+}
+
+impl Default for Cached {
+    fn default() -> Cached {
+        let empty = RawValue::from_string("{}".into()).expect("an object is JSON");
+        Cached(RwLock::new(empty.into()))
+    }
 }

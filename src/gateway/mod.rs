@@ -2,9 +2,17 @@
 //! supervisor; `main` here picks the role.
 
 pub mod broadcast;
+pub mod connect;
 pub mod core;
+pub mod dedupe;
+pub mod devices;
+pub mod dispatch;
+pub mod host;
 pub mod identity;
 pub mod methods;
+pub mod outbox;
+pub mod pool;
+pub mod presence;
 pub mod ui;
 
 use std::process::ExitCode;

@@ -1,1 +1,4 @@
-//! net
+//! Sockets and the bytes on them: accepting, request heads, WebSocket frames, relaying.
+
+pub mod frame;
+pub mod stream;

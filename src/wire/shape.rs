@@ -84,6 +84,12 @@ pub const UNSIGNED: Shape = Shape::Integer {
     min: Some(0),
     max: None,
 };
+/// Any number of non-empty strings.
+pub const STRING_LIST: Shape = Shape::Array {
+    items: &NON_EMPTY,
+    min: 0,
+    max: usize::MAX,
+};
 /// No params: a closed object without keys.
 pub const NONE: Shape = Shape::Closed(&[]);
 /// Params the original does not check.

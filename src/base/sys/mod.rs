@@ -2,3 +2,9 @@
 //! noun and offers safe functions over it.
 
 #![allow(unsafe_code)]
+
+pub mod peer;
+pub mod poll;
+pub mod socket;
+pub mod stack;
+pub mod uname;

@@ -1,5 +1,11 @@
 //! The method table: every request is a row here, and scope and params are checked against the row
-//! before its handler runs. One file per method family.
+//! before its handler runs. One file per method family, which offers its rows as `METHODS`.
+
+pub mod advertised;
+pub mod devices;
+pub mod scope;
+
+pub use scope::Scope;
 
 use super::broadcast::{Client, Responder};
 use super::core::Core;
@@ -8,6 +14,9 @@ use crate::wire::shape::Shape;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::sync::Arc;
+
+/// The rows of all families.
+const FAMILIES: &[&[Method]] = &[devices::METHODS];
 
 pub struct Method {
     pub name: &'static str,
@@ -18,55 +27,55 @@ pub struct Method {
     pub run: Run,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// `operator.read` or `operator.write`.
-    Read,
-    Write,
-    Admin,
-    Approvals,
-    Pairing,
-    /// Role node, and nobody else.
-    Node,
-}
-
 pub type Handler = fn(&Arc<Core>, &Call) -> Answer;
 
 #[derive(Clone, Copy)]
 pub enum Run {
-    /// On the connection's own thread: answers from memory, never blocks.
+    /// On the connection's own thread (256 KiB of stack): answers from memory, never blocks.
     Inline(Handler),
-    /// On a pool thread: may read files, wait, or call out.
+    /// On a pool thread (1 MiB of stack): may read files, wait, or call out. What takes longer
+    /// than a few seconds takes a `Responder` and a thread of its own.
     Pooled(Handler),
 }
 
 /// A request whose scope and params have been checked.
 pub struct Call<'a> {
     pub client: &'a Arc<Client>,
-    pub id: &'a Arc<RawValue>,
+    pub id: &'a RawValue,
     /// An object; `{}` when the request had none.
     pub params: &'a Value,
 }
 
 pub enum Answer {
     Ok(Box<RawValue>),
+    /// JSON that others share, such as the cached health: sent without a copy of its own.
+    Shared(Arc<RawValue>),
     Error(RpcError),
+    /// Both, as failed agent runs and installations are told.
+    Failed(Box<RawValue>, RpcError),
     /// The handler took a `Responder` and answers itself.
     Later,
+}
+
+/// The row of `name`.
+pub fn find(name: &str) -> Option<&'static Method> {
+    FAMILIES
+        .iter()
+        .flat_map(|rows| rows.iter())
+        .find(|row| row.name == name)
 }
 
 impl Call<'_> {
     pub fn responder(&self) -> Responder {
         Responder {
             client: self.client.clone(),
-            id: self.id.clone(),
+            id: self.id.to_owned().into(),
         }
     }
 
     /// Typed params. Cannot fail for a row whose shape says what the type needs.
     pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, RpcError> {
-        serde_json::from_value(self.params.clone())
-            .map_err(|err| RpcError::invalid(err.to_string()))
+        T::deserialize(self.params).map_err(|err| RpcError::invalid(err.to_string()))
     }
 }
 
@@ -75,6 +84,54 @@ impl Answer {
         match serde_json::value::to_raw_value(payload) {
             Ok(raw) => Answer::Ok(raw),
             Err(err) => Answer::Error(RpcError::unavailable(err.to_string())),
+        }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> Answer {
+        Answer::Error(RpcError::invalid(message))
+    }
+
+    pub fn unavailable(message: impl Into<String>) -> Answer {
+        Answer::Error(RpcError::unavailable(message))
+    }
+}
+
+impl From<RpcError> for Answer {
+    fn from(error: RpcError) -> Answer {
+        Answer::Error(error)
+    }
+}
+
+/// For handlers written with `?`.
+impl From<Result<Answer, RpcError>> for Answer {
+    fn from(result: Result<Answer, RpcError>) -> Answer {
+        result.unwrap_or_else(Answer::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_advertised_rows_are_in_the_original_list() {
+        let mut seen = HashSet::new();
+        for row in FAMILIES.iter().flat_map(|rows| rows.iter()) {
+            assert!(seen.insert(row.name), "{} twice", row.name);
+            assert_eq!(
+                advertised::METHODS.contains(&row.name),
+                row.advertised,
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_row_asks_for_the_scope_of_the_original() {
+        for row in FAMILIES.iter().flat_map(|rows| rows.iter()) {
+            assert_eq!(row.scope, scope::of(row.name), "{}", row.name);
         }
     }
 }

@@ -1,0 +1,29 @@
+//! What the standard library cannot say about a socket: send without waiting on a socket whose
+//! reads block, and who is at the other end of a Unix socket.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Sends what the socket takes now. `WouldBlock` when it takes nothing. Never raises SIGPIPE.
+pub fn send_now(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let fd = socket.as_fd().as_raw_fd();
+    loop {
+        // SAFETY: the pointer and length describe `bytes`, which outlives the call; `fd` is open
+        // because it is borrowed.
+        let sent = unsafe {
+            libc::send(
+                fd,
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            )
+        };
+        if sent >= 0 {
+            return Ok(sent as usize);
+        }
+        let err = io::Error::last_os_error();
+        if err.kind() != io::ErrorKind::Interrupted {
+            return Err(err);
+        }
+    }
+}

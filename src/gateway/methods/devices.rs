@@ -1,0 +1,133 @@
+//! `device.pair.*` and `device.token.*`.
+
+use super::{Answer, Call, Method, Run, Scope};
+use crate::base::time::now_ms;
+use crate::gateway::broadcast::Rules;
+use crate::gateway::core::Core;
+use crate::wire::gateway::frame::RpcError;
+use crate::wire::shape::{NON_EMPTY, NONE, STRING_LIST, Shape, optional, required};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+const REQUEST: Shape = Shape::Closed(&[required("requestId", NON_EMPTY)]);
+const TOKEN: Shape = Shape::Closed(&[required("deviceId", NON_EMPTY), required("role", NON_EMPTY)]);
+const ROTATE: Shape = Shape::Closed(&[
+    required("deviceId", NON_EMPTY),
+    required("role", NON_EMPTY),
+    optional("scopes", STRING_LIST),
+]);
+
+pub const METHODS: &[Method] = &[
+    row("device.pair.list", NONE, list),
+    row("device.pair.approve", REQUEST, approve),
+    row("device.pair.reject", REQUEST, reject),
+    row("device.token.rotate", ROTATE, rotate),
+    row("device.token.revoke", TOKEN, revoke),
+];
+
+const fn row(name: &'static str, params: Shape, run: super::Handler) -> Method {
+    Method {
+        name,
+        scope: Scope::Pairing,
+        params,
+        advertised: true,
+        run: Run::Pooled(run),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    request_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Token {
+    device_id: String,
+    role: String,
+    scopes: Option<Vec<String>>,
+}
+
+fn list(core: &Arc<Core>, _call: &Call) -> Answer {
+    let (pending, paired) = core.devices.list();
+    let paired: Vec<_> = paired.iter().map(|d| d.shown()).collect();
+    Answer::ok(&json!({"pending": pending, "paired": paired}))
+}
+
+fn approve(core: &Arc<Core>, call: &Call) -> Answer {
+    decide(call, |request| {
+        let (pending, device) = core.devices.approve(&request.request_id)?;
+        resolved(core, &pending.request_id, &pending.device_id, "approved");
+        Some(Answer::ok(
+            &json!({"requestId": pending.request_id, "device": device.shown()}),
+        ))
+    })
+}
+
+fn reject(core: &Arc<Core>, call: &Call) -> Answer {
+    decide(call, |request| {
+        let pending = core.devices.reject(&request.request_id)?;
+        resolved(core, &pending.request_id, &pending.device_id, "rejected");
+        Some(Answer::ok(
+            &json!({"requestId": pending.request_id, "deviceId": pending.device_id}),
+        ))
+    })
+}
+
+fn decide(call: &Call, act: impl FnOnce(Request) -> Option<Answer>) -> Answer {
+    call.parse()
+        .map(|request| act(request).unwrap_or_else(|| Answer::invalid("unknown requestId")))
+        .into()
+}
+
+/// Tells operators that a request was decided; silent approvals are told too.
+pub fn resolved(core: &Core, request_id: &str, device_id: &str, decision: &str) {
+    core.clients.broadcast(
+        "device.pair.resolved",
+        &json!({
+            "requestId": request_id,
+            "deviceId": device_id,
+            "decision": decision,
+            "ts": now_ms(),
+        }),
+        Rules::PAIRING,
+    );
+}
+
+fn rotate(core: &Arc<Core>, call: &Call) -> Answer {
+    let rotated = call.parse().and_then(|params: Token| {
+        let role = params.role.trim();
+        let token = core
+            .devices
+            .rotate(&params.device_id, role, params.scopes)
+            .ok_or_else(unknown)?;
+        Ok(Answer::ok(&json!({
+            "deviceId": params.device_id,
+            "role": token.role,
+            "token": token.token,
+            "scopes": token.scopes,
+            "rotatedAtMs": token.issued_at_ms(),
+        })))
+    });
+    rotated.into()
+}
+
+fn revoke(core: &Arc<Core>, call: &Call) -> Answer {
+    let revoked = call.parse().and_then(|params: Token| {
+        let role = params.role.trim();
+        let at = core
+            .devices
+            .revoke(&params.device_id, role)
+            .ok_or_else(unknown)?;
+        Ok(Answer::ok(
+            &json!({"deviceId": params.device_id, "role": role, "revokedAtMs": at}),
+        ))
+    });
+    revoked.into()
+}
+
+fn unknown() -> RpcError {
+    RpcError::invalid("unknown deviceId/role")
+}
