@@ -6,11 +6,14 @@ use crate::base::secret::Secret;
 use crate::wire::message::{Assistant, Message};
 use serde_json::Value;
 
-/// A model that can be called: where, how, with what credential.
-#[derive(Clone, Debug)]
+/// A model that can be called: where, how, with what credential. Written with `..Target::default()`
+/// where only a few fields matter.
+#[derive(Clone, Debug, Default)]
 pub struct Target {
     pub provider: String,
     pub model: String,
+    /// For people; the id when the catalogue has none.
+    pub name: String,
     /// The wire format's row: `openai-completions`, `anthropic-messages`, `openai-responses`, `echo`.
     pub api: String,
     pub base_url: String,
@@ -18,13 +21,19 @@ pub struct Target {
     pub headers: Vec<(String, String)>,
     pub reasoning: bool,
     pub images: bool,
+    /// Whether the model can use tools at all. A tiny local model cannot: its window is smaller than
+    /// the tools' schemas. The agent then offers none and uses its shortest prompt.
+    pub tools: bool,
     /// Tokens.
     pub context_window: u64,
     /// Tokens of one answer.
     pub max_tokens: u64,
     /// Dollars per million tokens: input, output, cache read, cache write.
     pub cost: [f64; 4],
+    /// Deviations from the usual of the format: the config's `compat` object.
     pub compat: Value,
+    /// `agents.defaults.models.<ref>.params`: temperature, maxTokens, cacheRetention.
+    pub params: Value,
 }
 
 /// One call.
