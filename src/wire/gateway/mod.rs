@@ -1,4 +1,7 @@
 //! Gateway protocol 3: frames, errors, and the params and results of each method family.
 
+pub mod agent;
+pub mod chat;
 pub mod frame;
 pub mod health;
+pub mod sessions;

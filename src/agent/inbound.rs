@@ -1,0 +1,197 @@
+//! The user's words on their way to the model: the time stamp, the message id, pictures, stop words
+//! and levels.
+
+use crate::wire::message::Block;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+/// Whole messages (trimmed, any case) that stop the running turns of a session.
+const STOP_WORDS: [&str; 7] = [
+    "/stop",
+    "stop",
+    "esc",
+    "abort",
+    "wait",
+    "exit",
+    "interrupt",
+];
+
+/// Largest picture, bytes; the original's limit.
+const MAX_IMAGE: usize = 5_000_000;
+/// Pictures in one message: far more than models take, few enough to hold.
+const MAX_IMAGES: usize = 20;
+
+pub fn is_stop(text: &str) -> bool {
+    let text = text.trim();
+    STOP_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// `[Sat 2026-11-21 04:50 UTC] text`, unless the text already says when it was sent.
+pub fn stamped(text: &str, now_ms: u64, zone: Option<&str>) -> String {
+    if text.trim().is_empty() || has_envelope(text) || text.contains("Current time: ") {
+        return text.to_string();
+    }
+    let at = crate::base::time::in_zone(now_ms, zone);
+    format!("[{}] {text}", at.strftime("%a %Y-%m-%d %H:%M %Z"))
+}
+
+/// Starts with `[… 2026-11-21 04:50 …]`.
+fn has_envelope(text: &str) -> bool {
+    let Some(inner) = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map(|(inner, _)| inner)
+    else {
+        return false;
+    };
+    let shape = |window: &[u8]| {
+        window.iter().enumerate().all(|(i, b)| match i {
+            4 | 7 => *b == b'-',
+            10 => *b == b' ',
+            13 => *b == b':',
+            _ => b.is_ascii_digit(),
+        })
+    };
+    inner.as_bytes().windows(16).any(shape)
+}
+
+/// The trailing line that names a message for the model.
+pub fn with_message_id(text: &str, id: &str) -> String {
+    format!("{text}\n[message_id: {id}]")
+}
+
+/// A level as people write it; `None` for words that are no level.
+pub fn thinking_level(word: &str) -> Option<&'static str> {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "off" => Some("off"),
+        "minimal" | "min" | "think" => Some("minimal"),
+        "low" | "on" | "enable" | "thinkhard" | "think-hard" => Some("low"),
+        "medium" | "med" | "mid" | "harder" | "thinkharder" | "think-harder" => Some("medium"),
+        "high" | "max" | "highest" | "ultra" | "ultrathink" | "thinkhardest" => Some("high"),
+        "xhigh" => Some("xhigh"),
+        _ => None,
+    }
+}
+
+/// The pictures among a request's attachments. What is no picture is left out with a line in the
+/// log; what claims to be one and cannot be used is an error, in the original's words.
+pub fn images(attachments: &[Value]) -> Result<Vec<Block>, String> {
+    let mut out = Vec::new();
+    for (i, attachment) in attachments.iter().enumerate() {
+        let Some(content) = attachment["content"].as_str() else {
+            continue;
+        };
+        let label = ["fileName", "type"]
+            .iter()
+            .find_map(|key| attachment[*key].as_str().filter(|s| !s.is_empty()))
+            .map_or_else(|| format!("attachment-{}", i + 1), str::to_string);
+        let (declared, data) = match content.strip_prefix("data:") {
+            Some(url) => match url.split_once(";base64,") {
+                Some((mime, data)) => (Some(mime), data),
+                None => return Err(format!("attachment {label}: invalid base64 content")),
+            },
+            None => (attachment["mimeType"].as_str(), content),
+        };
+        // Checked before decoding: a string of 4/3 the limit already is too much.
+        let size = data.len() / 4 * 3;
+        if size > MAX_IMAGE + 2 {
+            return Err(too_large(&label, size));
+        }
+        let bytes = STANDARD
+            .decode(data.trim())
+            .map_err(|_| format!("attachment {label}: invalid base64 content"))?;
+        if bytes.is_empty() || bytes.len() > MAX_IMAGE {
+            return Err(too_large(&label, bytes.len()));
+        }
+        let declared = declared.filter(|mime| mime.starts_with("image/"));
+        let Some(mime) = sniff(&bytes).or(declared) else {
+            log::warn!("attachment {label}: not an image, left out");
+            continue;
+        };
+        if out.len() == MAX_IMAGES {
+            return Err(format!(
+                "attachment {label}: more than {MAX_IMAGES} images in one message"
+            ));
+        }
+        out.push(Block::Image {
+            data: STANDARD.encode(&bytes),
+            mime_type: mime.to_string(),
+        });
+    }
+    Ok(out)
+}
+
+fn too_large(label: &str, size: usize) -> String {
+    format!("attachment {label}: exceeds size limit ({size} > {MAX_IMAGE} bytes)")
+}
+
+fn sniff(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        _ => None,
+    }
+}
+
+/// The first `max` characters, with `…` when something is missing.
+pub fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_message_gets_the_time_once() {
+        let at = 1_795_236_600_000;
+        let stamped_once = stamped("hello", at, Some("UTC"));
+        assert_eq!(stamped_once, "[Sat 2026-11-21 04:50 UTC] hello");
+        assert_eq!(stamped(&stamped_once, at, Some("UTC")), stamped_once);
+        for text in ["", "Current time: now", "[Telegram Ann 2026-11-21 05:42 UTC] x"] {
+            assert_eq!(stamped(text, at, Some("UTC")), text);
+        }
+        assert_ne!(stamped("[x] y", at, Some("UTC")), "[x] y");
+    }
+
+    #[test]
+    fn stop_words_are_whole_messages() {
+        assert!(is_stop(" STOP \n") && is_stop("/stop"));
+        assert!(!is_stop("stop it") && !is_stop(""));
+    }
+
+    #[test]
+    fn only_pictures_pass_and_bad_ones_are_named() {
+        let png = STANDARD.encode([0x89, b'P', b'N', b'G', 1, 2]);
+        let out = images(&[
+            json!({"mimeType":"image/jpeg","content":png}),
+            json!({"content": STANDARD.encode("text"), "fileName":"a.txt"}),
+            json!({"content": 5}),
+        ])
+        .unwrap();
+        assert_eq!(
+            out,
+            [Block::Image {
+                data: png.clone(),
+                mime_type: "image/png".into()
+            }]
+        );
+        let bad = images(&[json!({"fileName":"x.png","content":"%%%"})]).unwrap_err();
+        assert_eq!(bad, "attachment x.png: invalid base64 content");
+        let big = "A".repeat(8_000_000);
+        assert!(
+            images(&[json!({"content": big})])
+                .unwrap_err()
+                .contains("exceeds size limit (6000000 > 5000000 bytes)")
+        );
+        let url = format!("data:image/png;base64,{png}");
+        assert_eq!(images(&[json!({"content": url})]).unwrap().len(), 1);
+    }
+}
