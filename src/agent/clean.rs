@@ -168,7 +168,9 @@ impl Tag {
     /// The tag `text` starts with: `< /think attr >`, any case, spaces allowed.
     fn at(text: &str) -> Option<Tag> {
         let inner = text.strip_prefix('<')?;
-        let end = inner.find(['>', '<']).filter(|i| inner[*i..].starts_with('>'))?;
+        let end = inner
+            .find(['>', '<'])
+            .filter(|i| inner[*i..].starts_with('>'))?;
         let body = inner[..end].trim_start();
         let (closing, body) = match body.strip_prefix('/') {
             Some(rest) => (true, rest.trim_start()),

@@ -56,10 +56,9 @@ pub trait Sink: Sync {
 impl Event<'_> {
     pub fn stream(&self) -> &'static str {
         match self {
-            Event::Stored
-            | Event::Started { .. }
-            | Event::Ended { .. }
-            | Event::Failed { .. } => "lifecycle",
+            Event::Stored | Event::Started { .. } | Event::Ended { .. } | Event::Failed { .. } => {
+                "lifecycle"
+            }
             Event::Text { .. } => "assistant",
             Event::ToolStart { .. } | Event::ToolUpdate { .. } | Event::ToolResult { .. } => "tool",
         }

@@ -94,10 +94,7 @@ mod tests {
         assert_eq!(decide(&busy, 3, true), Step::Retry(WAITS[2]));
         assert_eq!(decide(&busy, 4, true), Step::Next);
         assert_eq!(decide(&busy, 4, false), Step::GiveUp);
-        assert_eq!(
-            decide(&error(Class::Auth, Some(401)), 1, true),
-            Step::Next
-        );
+        assert_eq!(decide(&error(Class::Auth, Some(401)), 1, true), Step::Next);
         assert_eq!(
             decide(&error(Class::Unknown, Some(500)), 1, false),
             Step::Retry(WAITS[0])

@@ -152,10 +152,7 @@ mod tests {
             ),
             ("500 fake failure", "500 fake failure"),
             ("529 overloaded_error", OVERLOADED),
-            (
-                "503 Service Unavailable",
-                "HTTP 503: Service Unavailable",
-            ),
+            ("503 Service Unavailable", "HTTP 503: Service Unavailable"),
             (
                 r#"400 {"type":"error","error":{"type":"invalid_request_error","message":"bad"}}"#,
                 "LLM request rejected: bad",

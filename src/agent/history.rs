@@ -23,29 +23,39 @@ pub fn budget(window: u64, prompt_chars: usize) -> usize {
         .saturating_sub(prompt_chars)
 }
 
-/// Drops what must not be sent, completes what a crash cut off, and keeps the newest whole turns
-/// that fit into `max_chars`, at most `max_turns` of them.
-pub fn prepare(mut messages: Vec<Message>, max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
-    messages.retain(|message| match message {
+/// The part of `messages` to send: without what must not be sent, the newest whole turns that fit
+/// into `max_chars` (at most `max_turns`), with the results a crash cut off. Looks at no more than
+/// it returns.
+pub fn prepare(messages: &[Message], max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
+    // A question without an answer was aborted or lost: the new one takes its place.
+    let unanswered = |m: &Message| matches!(m, Message::User(_)) || !sendable(m);
+    let end = messages
+        .iter()
+        .rposition(|m| !unanswered(m))
+        .map_or(0, |at| at + 1);
+    let start = first_that_fits(&messages[..end], max_chars, max_turns.unwrap_or(usize::MAX));
+    pair_calls(messages[start..end].iter().filter(|m| sendable(m)).cloned())
+}
+
+fn sendable(message: &Message) -> bool {
+    match message {
         Message::Assistant(a) => !matches!(a.stop_reason, StopReason::Error | StopReason::Aborted),
         Message::Other => false,
         _ => true,
-    });
-    // A question without an answer was aborted or lost: the new one takes its place.
-    while matches!(messages.last(), Some(Message::User(_))) {
-        messages.pop();
     }
-    let start = first_that_fits(&messages, max_chars, max_turns.unwrap_or(usize::MAX));
-    messages.drain(..start);
-    pair_calls(messages)
 }
 
 /// The index of the user message where the kept part starts.
-fn first_that_fits(messages: &[Message], max_chars: usize, max_turns: usize) -> usize {
+pub fn first_that_fits(messages: &[Message], max_chars: usize, max_turns: usize) -> usize {
     let mut start = messages.len();
     let mut used = 0usize;
     let mut turns = 0;
-    for (i, message) in messages.iter().enumerate().rev() {
+    for (i, message) in messages
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, m)| sendable(m))
+    {
         used = used.saturating_add(size(message));
         if used > max_chars {
             return start;
@@ -99,8 +109,8 @@ fn value_size(value: &Value) -> usize {
 }
 
 /// Providers refuse a call without a result and a result without a call.
-fn pair_calls(messages: Vec<Message>) -> Vec<Message> {
-    let mut out: Vec<Message> = Vec::with_capacity(messages.len());
+fn pair_calls(messages: impl Iterator<Item = Message>) -> Vec<Message> {
+    let mut out: Vec<Message> = Vec::new();
     // Calls of the last assistant message that still lack a result.
     let mut open: Vec<(String, String)> = Vec::new();
     let mut answered: HashSet<String> = HashSet::new();
@@ -177,7 +187,9 @@ mod tests {
     }
 
     fn assistant(content: Value, stop: &str) -> Message {
-        message(json!({"role":"assistant","content":content,"api":"a","provider":"p","model":"m","stopReason":stop,"timestamp":1}))
+        message(
+            json!({"role":"assistant","content":content,"api":"a","provider":"p","model":"m","stopReason":stop,"timestamp":1}),
+        )
     }
 
     fn said(text: &str) -> Message {
@@ -185,13 +197,15 @@ mod tests {
     }
 
     fn result(id: &str) -> Message {
-        message(json!({"role":"toolResult","toolCallId":id,"toolName":"exec","content":[],"isError":false,"timestamp":1}))
+        message(
+            json!({"role":"toolResult","toolCallId":id,"toolName":"exec","content":[],"isError":false,"timestamp":1}),
+        )
     }
 
     #[test]
     fn unanswered_questions_and_failed_answers_are_not_sent() {
         let kept = prepare(
-            vec![
+            &[
                 user("a"),
                 said("b"),
                 user("lost"),
@@ -209,7 +223,7 @@ mod tests {
         let call = json!([{"type":"toolCall","id":"1","name":"exec","arguments":{}},
                           {"type":"toolCall","id":"2","name":"exec","arguments":{}}]);
         let kept = prepare(
-            vec![
+            &[
                 user("a"),
                 assistant(call, "toolUse"),
                 result("1"),
@@ -234,10 +248,10 @@ mod tests {
     #[test]
     fn only_whole_turns_that_fit_are_kept() {
         let all = vec![user("aaaa"), said("bbbb"), user("cc"), said("dd")];
-        assert_eq!(prepare(all.clone(), 100, None).len(), 4);
-        assert_eq!(prepare(all.clone(), 8, None), all[2..]);
-        assert_eq!(prepare(all.clone(), 100, Some(1)), all[2..]);
-        assert!(prepare(all, 3, None).is_empty());
+        assert_eq!(prepare(&all, 100, None).len(), 4);
+        assert_eq!(prepare(&all, 8, None), all[2..]);
+        assert_eq!(prepare(&all, 100, Some(1)), all[2..]);
+        assert!(prepare(&all, 3, None).is_empty());
     }
 
     #[test]
@@ -245,7 +259,10 @@ mod tests {
         let channels = json!({"telegram":{"dmHistoryLimit":5,"dms":{"42":{"historyLimit":2}}}});
         let channels = channels.as_object().unwrap();
         assert_eq!(turn_limit("agent:main:telegram:dm:42", channels), Some(2));
-        assert_eq!(turn_limit("agent:main:telegram:x:dm:7:thread:1", channels), Some(5));
+        assert_eq!(
+            turn_limit("agent:main:telegram:x:dm:7:thread:1", channels),
+            Some(5)
+        );
         assert_eq!(turn_limit("agent:main:main", channels), None);
     }
 }

@@ -7,15 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// Whole messages (trimmed, any case) that stop the running turns of a session.
-const STOP_WORDS: [&str; 7] = [
-    "/stop",
-    "stop",
-    "esc",
-    "abort",
-    "wait",
-    "exit",
-    "interrupt",
-];
+const STOP_WORDS: [&str; 7] = ["/stop", "stop", "esc", "abort", "wait", "exit", "interrupt"];
 
 /// Largest picture, bytes; the original's limit.
 const MAX_IMAGE: usize = 5_000_000;
@@ -24,7 +16,9 @@ const MAX_IMAGES: usize = 20;
 
 pub fn is_stop(text: &str) -> bool {
     let text = text.trim();
-    STOP_WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    STOP_WORDS
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// `[Sat 2026-11-21 04:50 UTC] text`, unless the text already says when it was sent.
@@ -131,7 +125,21 @@ fn sniff(bytes: &[u8]) -> Option<&'static str> {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => Some("image/webp"),
         _ => None,
     }
 }
@@ -155,7 +163,11 @@ mod tests {
         let stamped_once = stamped("hello", at, Some("UTC"));
         assert_eq!(stamped_once, "[Sat 2026-11-21 04:50 UTC] hello");
         assert_eq!(stamped(&stamped_once, at, Some("UTC")), stamped_once);
-        for text in ["", "Current time: now", "[Telegram Ann 2026-11-21 05:42 UTC] x"] {
+        for text in [
+            "",
+            "Current time: now",
+            "[Telegram Ann 2026-11-21 05:42 UTC] x",
+        ] {
             assert_eq!(stamped(text, at, Some("UTC")), text);
         }
         assert_ne!(stamped("[x] y", at, Some("UTC")), "[x] y");

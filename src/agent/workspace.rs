@@ -172,7 +172,11 @@ fn git_init(dir: &Path) {
         .args(["init", "--quiet"])
         .current_dir(dir)
         .env_clear()
-        .envs(["PATH", "HOME"].iter().filter_map(|k| Some((k, std::env::var_os(k)?))))
+        .envs(
+            ["PATH", "HOME"]
+                .iter()
+                .filter_map(|k| Some((k, std::env::var_os(k)?))),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

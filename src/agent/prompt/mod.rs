@@ -26,7 +26,7 @@ pub enum Mode {
 }
 
 /// Everything the prompt can speak of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Inputs<'a> {
     pub mode: Mode,
     pub agent_id: &'a str,
@@ -281,8 +281,14 @@ mod tests {
                 arch: "x64",
                 repo: None,
             },
+            mode: Mode::Full,
+            aliases: &[],
+            owners: &[],
+            extra: None,
+            heartbeat: None,
+            sandbox: None,
+            channel: None,
             max_file_chars: 20_000,
-            ..Inputs::default()
         }
     }
 

@@ -195,7 +195,10 @@ pub fn project_context(files: &[Injected]) -> String {
         return String::new();
     }
     let mut text = String::from("# Project Context\nThese workspace files have been loaded:");
-    if files.iter().any(|f| f.name == workspace::SOUL && !f.missing) {
+    if files
+        .iter()
+        .any(|f| f.name == workspace::SOUL && !f.missing)
+    {
         text.push_str("\nSOUL.md says who you are: speak in that voice, and no stiff or generic answers, unless a higher rule forbids it.");
     }
     for file in files {

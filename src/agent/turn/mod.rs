@@ -1,0 +1,512 @@
+//! One turn: the user's message, model calls and tool calls until the model has said its last word.
+//!
+//! Every message is in the transcript before anything that depends on it happens: the user's before
+//! the model is asked, an answer before its tools run, the last answer before the end is told. What
+//! a failed or stopped call had begun to say is not kept as an answer.
+
+use super::clean::{self, Stream};
+use super::event::{Event, Sink};
+use super::failover::{self, Attempt, Step};
+use super::payload::{self, Said};
+use super::prompt::Prompt;
+use super::{failure, history};
+use crate::base::cancel::Cancel;
+use crate::base::time::now_ms;
+use crate::model::{Class, Client, Delta, Error, Request, Target, ToolSpec};
+use crate::tool::Output;
+use crate::wire::gateway::agent::{MetaError, Payload};
+use crate::wire::message::{Assistant, Block, Message, StopReason, ToolResult, Usage};
+use serde_json::{Map, Value};
+use std::time::{Duration, Instant};
+
+/// Most characters of a tool's error in a reply.
+const MAX_TOOL_ERROR: usize = 400;
+
+/// The session's transcript, as a turn uses it. Errors are texts for people.
+pub trait Memory {
+    /// Earlier messages fit to send; see `history::prepare`. Called before the first `append`.
+    fn earlier(&self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message>;
+    /// Notes the model and level of this turn, where they are new to the session.
+    fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String>;
+    /// When this returns the message survives the death of the process.
+    fn append(&mut self, message: &Message) -> Result<(), String>;
+    /// When this returns everything appended survives a power cut.
+    fn settle(&mut self) -> Result<(), String>;
+}
+
+/// The tools of this run.
+pub trait Toolbox: Sync {
+    fn specs(&self) -> &[ToolSpec];
+    /// Runs a call, or says why not; cancelling ends it early.
+    fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran;
+}
+
+pub struct Call<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub arguments: &'a Map<String, Value>,
+}
+
+/// A call's outcome.
+#[derive(Clone, Debug, Default)]
+pub struct Ran {
+    pub output: Output,
+    /// It never ran: no such tool, bad arguments.
+    pub refused: bool,
+    /// People should see it as failed.
+    pub failed: bool,
+}
+
+pub struct Turn<'a> {
+    /// The user's.
+    pub message: Message,
+    /// The chosen model, then its fallbacks; never empty.
+    pub candidates: &'a [Target],
+    pub thinking: &'a str,
+    pub session_id: &'a str,
+    /// Whoever cancels at `deadline` makes it a timeout; earlier, an abort.
+    pub cancel: &'a Cancel,
+    pub deadline: Instant,
+    pub max_turns: Option<usize>,
+}
+
+pub struct Parts<'a> {
+    pub model: &'a dyn Client,
+    pub tools: &'a dyn Toolbox,
+    pub memory: &'a mut dyn Memory,
+    pub sink: &'a dyn Sink,
+    pub prompt: &'a dyn Fn(&Target) -> Prompt,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Also when the model's error is the answer.
+    Done,
+    Aborted,
+    TimedOut,
+    /// The run itself failed, for this reason.
+    Failed(String),
+}
+
+#[derive(Debug)]
+pub struct Outcome {
+    pub end: End,
+    pub payloads: Vec<Payload>,
+    /// Index of the candidate that spoke last.
+    pub candidate: usize,
+    /// Of the last model call.
+    pub usage: Usage,
+    pub error: Option<MetaError>,
+    /// The model was asked with a prompt without tools.
+    pub prompt: Prompt,
+    pub started: u64,
+}
+
+struct Run<'t, 'p> {
+    turn: &'t Turn<'t>,
+    parts: Parts<'p>,
+    messages: Vec<Message>,
+    /// Where this run's own messages start in `messages`.
+    own: usize,
+    said: Said,
+    usage: Usage,
+}
+
+/// How one model's part of a run ended.
+enum Stop {
+    Spoken,
+    Cancelled,
+    Model(Error),
+    /// The transcript cannot be written.
+    Broken(String),
+}
+
+pub fn run(turn: &Turn, parts: Parts) -> Outcome {
+    let started = now_ms();
+    let mut run = Run {
+        turn,
+        parts,
+        messages: Vec::new(),
+        own: 0,
+        said: Said::default(),
+        usage: Usage::default(),
+    };
+    let first = &turn.candidates[0];
+    let prompt = (run.parts.prompt)(first);
+    if let Err(why) = run.begin(first, &prompt) {
+        return run.outcome(End::Failed(why), 0, None, prompt, started);
+    }
+    run.parts.sink.tell(Event::Stored);
+    run.parts.sink.tell(Event::Started { at: now_ms() });
+    run.through_candidates(prompt, started)
+}
+
+impl Run<'_, '_> {
+    fn begin(&mut self, target: &Target, prompt: &Prompt) -> Result<(), String> {
+        let budget = history::budget(target.context_window, prompt.text.len());
+        self.messages = self.parts.memory.earlier(budget, self.turn.max_turns);
+        self.own = self.messages.len();
+        self.parts.memory.begin(target, self.turn.thinking)?;
+        self.parts.memory.append(&self.turn.message)?;
+        self.messages.push(self.turn.message.clone());
+        Ok(())
+    }
+
+    fn through_candidates(mut self, mut prompt: Prompt, started: u64) -> Outcome {
+        let candidates = self.turn.candidates;
+        let mut attempts: Vec<Attempt> = Vec::new();
+        let mut i = 0;
+        loop {
+            let target = &candidates[i];
+            let more = i + 1 < candidates.len();
+            let error = match self.with_retries(target, &prompt, more) {
+                Stop::Spoken => return self.end(End::Done, i, prompt, started),
+                Stop::Cancelled => {
+                    let end = if Instant::now() >= self.turn.deadline {
+                        End::TimedOut
+                    } else {
+                        End::Aborted
+                    };
+                    return self.end(end, i, prompt, started);
+                }
+                Stop::Broken(why) => return self.end(End::Failed(why), i, prompt, started),
+                Stop::Model(error) => error,
+            };
+            attempts.push(Attempt {
+                model: format!("{}/{}", target.provider, target.model),
+                error: error.message.clone(),
+                class: error.class,
+            });
+            let next = failover::decide(&error, usize::MAX, more) == Step::Next;
+            if next {
+                log::warn!(
+                    "{}/{} failed, trying the next model: {error}",
+                    target.provider,
+                    target.model
+                );
+                i += 1;
+                prompt = (self.parts.prompt)(&candidates[i]);
+                self.fit(&candidates[i], &prompt);
+                continue;
+            }
+            if attempts.len() > 1 {
+                let why = failover::all_failed(&attempts);
+                return self.end(End::Failed(why), i, prompt, started);
+            }
+            self.said.error = Some(error.message);
+            return self.end(End::Done, i, prompt, started);
+        }
+    }
+
+    /// A fallback may have a smaller window than the model the history was cut for.
+    fn fit(&mut self, target: &Target, prompt: &Prompt) {
+        let budget = history::budget(target.context_window, prompt.text.len());
+        let start = history::first_that_fits(&self.messages[..self.own], budget, usize::MAX);
+        self.messages.drain(..start);
+        self.own -= start;
+    }
+
+    fn with_retries(&mut self, target: &Target, prompt: &Prompt, more: bool) -> Stop {
+        let mut tries = 0;
+        loop {
+            let stop = self.talk(target, prompt);
+            let Stop::Model(error) = stop else {
+                return stop;
+            };
+            tries += 1;
+            match failover::decide(&error, tries, more) {
+                Step::Retry(wait) => {
+                    log::warn!(
+                        "{}/{} failed, asking again in {} s: {error}",
+                        target.provider,
+                        target.model,
+                        wait.as_secs()
+                    );
+                    if !pause(self.turn.cancel, wait) {
+                        return Stop::Cancelled;
+                    }
+                }
+                Step::Next | Step::GiveUp => return Stop::Model(error),
+            }
+        }
+    }
+
+    /// Model calls and tool calls until the model needs no more tools.
+    fn talk(&mut self, target: &Target, prompt: &Prompt) -> Stop {
+        self.said.final_only = clean::wants_final_tag(&target.provider);
+        loop {
+            let answer = match self.ask(target, prompt) {
+                Ok(answer) => answer,
+                Err(stop) => return stop,
+            };
+            self.usage = answer.usage.clone();
+            let text = answer.text();
+            if !text.trim().is_empty() {
+                self.said.texts.push(text);
+            }
+            let calls: Vec<(String, String, Map<String, Value>)> = answer
+                .tool_calls()
+                .map(|(id, name, args)| (id.into(), name.into(), args.clone()))
+                .collect();
+            self.said.ended_on_tool = !calls.is_empty();
+            if let Err(stop) = self.keep(Message::Assistant(answer)) {
+                return stop;
+            }
+            if calls.is_empty() {
+                return Stop::Spoken;
+            }
+            for (id, name, arguments) in &calls {
+                let call = Call {
+                    id,
+                    name,
+                    arguments,
+                };
+                if let Err(stop) = self.use_tool(&call) {
+                    return stop;
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, target: &Target, prompt: &Prompt) -> Result<Assistant, Stop> {
+        if self.turn.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let request = Request {
+            system: &prompt.text,
+            messages: &self.messages,
+            tools: if prompt.reduced {
+                &[]
+            } else {
+                self.parts.tools.specs()
+            },
+            thinking: self.turn.thinking,
+            session_id: self.turn.session_id,
+            max_tokens: None,
+        };
+        let sink = self.parts.sink;
+        let mut stream = Stream::new(self.said.final_only);
+        let tell = |grown: Option<clean::Grown>| {
+            if let Some(grown) = grown {
+                sink.tell(Event::Text {
+                    text: grown.text,
+                    delta: grown.delta,
+                    media: grown.media,
+                });
+            }
+        };
+        let result =
+            self.parts.model.stream(
+                target,
+                &request,
+                self.turn.cancel,
+                &mut |delta| match delta {
+                    Delta::Text(text) => tell(stream.push(text)),
+                    Delta::TextEnd => stream.end_block(),
+                    Delta::Thinking(_) | Delta::ToolCall { .. } => {}
+                },
+            );
+        if self.turn.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        match result {
+            Ok(mut answer) if answer.stop_reason != StopReason::Error => {
+                tell(stream.finish());
+                think_in_blocks(&mut answer);
+                Ok(answer)
+            }
+            Ok(answer) => {
+                let message = answer.error_message.clone().unwrap_or_default();
+                Err(self.failed_call(
+                    target,
+                    Error {
+                        class: Class::Unknown,
+                        status: None,
+                        message,
+                        retry_after_ms: None,
+                        partial: Some(Box::new(answer)),
+                    },
+                ))
+            }
+            Err(error) if error.class == Class::Aborted => Err(Stop::Cancelled),
+            Err(error) => Err(self.failed_call(target, error)),
+        }
+    }
+
+    /// Leaves a trace of a failed call in the transcript; it is never sent to a model.
+    fn failed_call(&mut self, target: &Target, error: Error) -> Stop {
+        self.usage = Usage::default();
+        let (content, usage) = match &error.partial {
+            Some(partial) => (partial.content.clone(), partial.usage.clone()),
+            None => (Vec::new(), Usage::default()),
+        };
+        let trace = Message::Assistant(Assistant {
+            content,
+            api: target.api.clone(),
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            usage,
+            stop_reason: StopReason::Error,
+            error_message: Some(error.message.clone()),
+            timestamp: now_ms(),
+        });
+        match self.parts.memory.append(&trace) {
+            Ok(()) => Stop::Model(error),
+            Err(why) => Stop::Broken(why),
+        }
+    }
+
+    fn use_tool(&mut self, call: &Call) -> Result<(), Stop> {
+        let sink = self.parts.sink;
+        let (id, name) = (call.id, call.name);
+        sink.tell(Event::ToolStart {
+            id,
+            name,
+            args: call.arguments,
+        });
+        let update = |partial: Output| {
+            sink.tell(Event::ToolUpdate {
+                id,
+                name,
+                partial: &partial,
+            });
+        };
+        let ran = self.parts.tools.call(call, self.turn.cancel, &update);
+        if self.turn.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let failed = ran.failed || ran.refused;
+        let meta = subject(call);
+        sink.tell(Event::ToolResult {
+            id,
+            name,
+            meta: meta.as_deref(),
+            is_error: failed,
+            result: &ran.output,
+        });
+        self.said.failed_tool = failed.then(|| {
+            let text = crate::wire::message::text_of(&ran.output.content);
+            let error = ran
+                .output
+                .details
+                .as_ref()
+                .and_then(|d| d["error"].as_str())
+                .unwrap_or(&text);
+            let line = error.lines().next().unwrap_or_default();
+            (name.to_string(), super::inbound::cut(line, MAX_TOOL_ERROR))
+        });
+        self.keep(Message::ToolResult(ToolResult {
+            tool_call_id: id.into(),
+            tool_name: name.into(),
+            content: ran.output.content,
+            details: ran.output.details,
+            is_error: ran.refused,
+            timestamp: now_ms(),
+        }))
+    }
+
+    fn keep(&mut self, message: Message) -> Result<(), Stop> {
+        self.parts.memory.append(&message).map_err(Stop::Broken)?;
+        self.messages.push(message);
+        Ok(())
+    }
+
+    /// Settles the transcript and tells the end. An abort is told by whoever aborted.
+    fn end(self, end: End, candidate: usize, prompt: Prompt, started: u64) -> Outcome {
+        let end = match (end, self.parts.memory.settle()) {
+            (End::Done, Err(why)) => End::Failed(why),
+            (end, _) => end,
+        };
+        let at = now_ms();
+        match &end {
+            End::Done => self.parts.sink.tell(Event::Ended { at, aborted: false }),
+            End::TimedOut => self.parts.sink.tell(Event::Ended { at, aborted: true }),
+            End::Failed(error) => self.parts.sink.tell(Event::Failed { started, at, error }),
+            End::Aborted => {}
+        }
+        let error = self.said.error.as_ref().and_then(|message| {
+            failure::kind(message).map(|kind| MetaError {
+                kind,
+                message: message.clone(),
+            })
+        });
+        self.outcome(end, candidate, error, prompt, started)
+    }
+
+    fn outcome(
+        self,
+        end: End,
+        candidate: usize,
+        error: Option<MetaError>,
+        prompt: Prompt,
+        started: u64,
+    ) -> Outcome {
+        let mut payloads = payload::assemble(&self.said);
+        if end == End::TimedOut && payloads.is_empty() {
+            payloads.push(Payload {
+                text: "The run took longer than its time limit and was stopped. Try again, or raise agents.defaults.timeoutSeconds.".into(),
+                is_error: true,
+                ..Payload::default()
+            });
+        }
+        Outcome {
+            end,
+            payloads,
+            candidate,
+            usage: self.usage,
+            error,
+            prompt,
+            started,
+        }
+    }
+}
+
+/// What a call is about, for one line in a client.
+fn subject(call: &Call) -> Option<String> {
+    let text = |key: &str| call.arguments.get(key).and_then(Value::as_str);
+    let subject = match call.name {
+        "exec" => text("command").map(str::to_string),
+        "process" => text("action").map(|action| match text("sessionId") {
+            Some(id) => format!("{action} {id}"),
+            None => action.to_string(),
+        }),
+        _ => ["path", "file_path", "url", "query"]
+            .into_iter()
+            .find_map(text)
+            .map(str::to_string),
+    };
+    subject.map(|s| super::inbound::cut(&s, MAX_TOOL_ERROR))
+}
+
+/// A text that begins with a thinking tag becomes a real thinking block.
+fn think_in_blocks(answer: &mut Assistant) {
+    let Some(Block::Text { text, .. }) = answer.content.first() else {
+        return;
+    };
+    let Some((thinking, rest)) = clean::split_thinking(text) else {
+        return;
+    };
+    let thought = Block::Thinking {
+        thinking,
+        thinking_signature: None,
+    };
+    answer.content.splice(..1, [thought, Block::text(rest)]);
+}
+
+/// Waits; false when cancelled meanwhile.
+fn pause(cancel: &Cancel, wait: Duration) -> bool {
+    let thread = std::thread::current();
+    let _wake = cancel.on_cancel(move || thread.unpark());
+    let until = Instant::now() + wait;
+    while !cancel.is_cancelled() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::park_timeout(left);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

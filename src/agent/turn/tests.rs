@@ -1,0 +1,340 @@
+use super::*;
+use crate::wire::message::{Content, User};
+use serde_json::json;
+use std::sync::Mutex;
+
+/// Answers in order; each may stream first.
+struct Script(
+    Mutex<Vec<Result<Assistant, Error>>>,
+    Mutex<Vec<Vec<Message>>>,
+);
+
+impl Client for Script {
+    fn stream(
+        &self,
+        _: &Target,
+        request: &Request,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(Delta),
+    ) -> Result<Assistant, Error> {
+        self.1.lock().unwrap().push(request.messages.to_vec());
+        let next = self.0.lock().unwrap().remove(0);
+        if let Ok(answer) = &next {
+            for block in &answer.content {
+                if let Block::Text { text, .. } = block {
+                    for word in text.split_inclusive(' ') {
+                        on(Delta::Text(word));
+                    }
+                    on(Delta::TextEnd);
+                }
+            }
+            if answer.text() == "cancel" {
+                cancel.cancel();
+                return Err(error(Class::Aborted, None, "aborted"));
+            }
+        }
+        next
+    }
+}
+
+#[derive(Default)]
+struct Tape {
+    earlier: Vec<Message>,
+    kept: Vec<Message>,
+    settled: usize,
+    full_after: Option<usize>,
+}
+
+impl Memory for Tape {
+    fn earlier(&self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
+        history::prepare(&self.earlier, max_chars, max_turns)
+    }
+    fn begin(&mut self, _: &Target, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn append(&mut self, message: &Message) -> Result<(), String> {
+        if self.full_after == Some(self.kept.len()) {
+            return Err("disk full".into());
+        }
+        self.kept.push(message.clone());
+        Ok(())
+    }
+    fn settle(&mut self) -> Result<(), String> {
+        self.settled = self.kept.len();
+        Ok(())
+    }
+}
+
+struct Tools;
+
+impl Toolbox for Tools {
+    fn specs(&self) -> &[ToolSpec] {
+        &[]
+    }
+    fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
+        let text = |text: &str| Output {
+            content: vec![Block::text(text)],
+            details: None,
+        };
+        match call.name {
+            "exec" => {
+                update(text("part"));
+                Ran {
+                    output: text("done"),
+                    ..Ran::default()
+                }
+            }
+            "stopper" => {
+                cancel.cancel();
+                Ran::default()
+            }
+            _ => Ran {
+                output: text("Tool x not found"),
+                refused: true,
+                failed: true,
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Sink for Log {
+    fn tell(&self, event: Event) {
+        let mut data = event.data(false);
+        for clock in ["startedAt", "endedAt"] {
+            if let Some(map) = data.as_object_mut() {
+                map.remove(clock);
+            }
+        }
+        let line = format!("{} {data}", event.stream());
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+fn answer(content: Value) -> Result<Assistant, Error> {
+    let tool = content[0]["type"] == "toolCall" || content[1]["type"] == "toolCall";
+    Ok(serde_json::from_value(json!({
+        "content": content, "api": "a", "provider": "p", "model": "m", "timestamp": 1,
+        "stopReason": if tool { "toolUse" } else { "stop" },
+        "usage": {"input": 3, "output": 1, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 4},
+    }))
+    .unwrap())
+}
+
+fn say(text: &str) -> Result<Assistant, Error> {
+    answer(json!([{"type":"text","text":text}]))
+}
+
+fn call(name: &str) -> Result<Assistant, Error> {
+    answer(json!([{"type":"toolCall","id":"c1","name":name,"arguments":{"command":"ls"}}]))
+}
+
+fn error(class: Class, status: Option<u16>, message: &str) -> Error {
+    Error {
+        class,
+        status,
+        message: message.into(),
+        retry_after_ms: None,
+        partial: None,
+    }
+}
+
+fn target(model: &str) -> Target {
+    Target {
+        provider: "p".into(),
+        model: model.into(),
+        api: "echo".into(),
+        base_url: String::new(),
+        key: None,
+        headers: Vec::new(),
+        reasoning: false,
+        images: false,
+        context_window: 64_000,
+        max_tokens: 100,
+        cost: [0.0; 4],
+        compat: json!({}),
+    }
+}
+
+struct Played {
+    outcome: Outcome,
+    tape: Tape,
+    events: Vec<String>,
+    asked: Vec<Vec<Message>>,
+}
+
+fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], mut tape: Tape) -> Played {
+    let client = Script(Mutex::new(script), Mutex::default());
+    let log = Log::default();
+    let targets: Vec<Target> = models.iter().map(|m| target(m)).collect();
+    let cancel = Cancel::new();
+    let turn = Turn {
+        message: Message::User(User {
+            content: Content::Text("hi".into()),
+            timestamp: 1,
+        }),
+        candidates: &targets,
+        thinking: "off",
+        session_id: "s",
+        cancel: &cancel,
+        deadline: Instant::now() + Duration::from_secs(60),
+        max_turns: None,
+    };
+    let outcome = run(
+        &turn,
+        Parts {
+            model: &client,
+            tools: &Tools,
+            memory: &mut tape,
+            sink: &log,
+            prompt: &|_| Prompt::default(),
+        },
+    );
+    Played {
+        outcome,
+        tape,
+        events: log.0.into_inner().unwrap(),
+        asked: client.1.into_inner().unwrap(),
+    }
+}
+
+fn play(script: Vec<Result<Assistant, Error>>) -> Played {
+    play_with(script, &["m"], Tape::default())
+}
+
+fn texts(outcome: &Outcome) -> Vec<&str> {
+    outcome.payloads.iter().map(|p| p.text.as_str()).collect()
+}
+
+#[test]
+fn a_text_turn_is_stored_told_and_settled_in_order() {
+    let played = play(vec![say("Hello there")]);
+    assert_eq!(played.outcome.end, End::Done);
+    assert_eq!(texts(&played.outcome), ["Hello there"]);
+    assert_eq!(played.outcome.usage.total_tokens, 4);
+    assert_eq!(played.tape.settled, 2);
+    assert_eq!(
+        played.events,
+        [
+            r#"lifecycle {"phase":"stored"}"#,
+            r#"lifecycle {"phase":"start"}"#,
+            r#"assistant {"text":"Hello","delta":"Hello"}"#,
+            r#"assistant {"text":"Hello there","delta":" there"}"#,
+            r#"lifecycle {"phase":"end"}"#,
+        ]
+    );
+}
+
+#[test]
+fn tools_run_in_order_and_their_results_go_back_to_the_model() {
+    let played = play(vec![call("exec"), call("nope"), say("All done.")]);
+    assert_eq!(texts(&played.outcome), ["All done."]);
+    let tools: Vec<&String> = played
+        .events
+        .iter()
+        .filter(|e| e.starts_with("tool"))
+        .collect();
+    assert_eq!(
+        tools[0],
+        r#"tool {"phase":"start","name":"exec","toolCallId":"c1","args":{"command":"ls"}}"#
+    );
+    assert_eq!(
+        tools[1],
+        r#"tool {"phase":"update","name":"exec","toolCallId":"c1"}"#
+    );
+    assert_eq!(
+        tools[2],
+        r#"tool {"phase":"result","name":"exec","toolCallId":"c1","meta":"ls","isError":false}"#
+    );
+    assert!(tools[4].contains(r#""isError":true"#));
+    assert_eq!(played.asked[2].len(), 5);
+    match &played.tape.kept[4] {
+        Message::ToolResult(r) => assert!(r.is_error && r.tool_name == "nope"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_models_error_is_the_answer_and_stays_out_of_the_context() {
+    let played = play(vec![Err(error(
+        Class::Auth,
+        Some(401),
+        "401 Incorrect API key provided",
+    ))]);
+    assert_eq!(played.outcome.end, End::Done);
+    assert_eq!(texts(&played.outcome), ["401 Incorrect API key provided"]);
+    assert_eq!(played.outcome.usage, Usage::default());
+    match &played.tape.kept[1] {
+        Message::Assistant(a) => {
+            assert_eq!(a.stop_reason, StopReason::Error);
+            assert!(a.content.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+    let tape = Tape {
+        earlier: played.tape.kept,
+        ..Tape::default()
+    };
+    let next = play_with(vec![say("ok")], &["m"], tape);
+    assert_eq!(next.asked[0].len(), 1);
+}
+
+#[test]
+fn the_next_model_answers_when_the_first_is_refused() {
+    let refused = || Err(error(Class::Auth, Some(401), "no"));
+    let played = play_with(vec![refused(), say("hi")], &["a", "b"], Tape::default());
+    assert_eq!(played.outcome.candidate, 1);
+    assert_eq!(texts(&played.outcome), ["hi"]);
+    let played = play_with(vec![refused(), refused()], &["a", "b"], Tape::default());
+    assert_eq!(
+        played.outcome.end,
+        End::Failed("All models failed (2): p/a: no (auth) | p/b: no (auth)".into())
+    );
+    assert!(played.events.last().unwrap().contains(r#""phase":"error""#));
+}
+
+#[test]
+fn an_aborted_turn_keeps_no_partial_answer_and_tells_no_end() {
+    let played = play(vec![say("cancel")]);
+    assert_eq!(played.outcome.end, End::Aborted);
+    assert_eq!(played.tape.kept.len(), 1);
+    assert!(!played.events.last().unwrap().contains("end"));
+    let played = play(vec![call("stopper")]);
+    assert_eq!(played.outcome.end, End::Aborted);
+    assert_eq!(played.tape.kept.len(), 2);
+}
+
+#[test]
+fn a_transcript_that_cannot_be_written_fails_the_run() {
+    let full_after = |n| Tape {
+        full_after: Some(n),
+        ..Tape::default()
+    };
+    let played = play_with(vec![say("lost")], &["m"], full_after(0));
+    assert_eq!(played.outcome.end, End::Failed("disk full".into()));
+    assert!(played.events.is_empty() && played.asked.is_empty());
+    let played = play_with(vec![say("lost")], &["m"], full_after(1));
+    assert_eq!(played.outcome.end, End::Failed("disk full".into()));
+    assert!(played.events.last().unwrap().contains(r#""phase":"error""#));
+}
+
+#[test]
+fn thinking_in_tags_becomes_a_block() {
+    let played = play(vec![say("<think>plan</think>Hi")]);
+    match &played.tape.kept[1] {
+        Message::Assistant(a) => assert_eq!(
+            a.content,
+            [
+                Block::Thinking {
+                    thinking: "plan".into(),
+                    thinking_signature: None
+                },
+                Block::text("Hi")
+            ]
+        ),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(texts(&played.outcome), ["Hi"]);
+}
