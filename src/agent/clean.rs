@@ -75,7 +75,8 @@ impl Stream {
         let old = self.shown.text.len();
         let longer = parsed.text.len() > old && parsed.text.starts_with(&self.shown.text);
         let more_media = parsed.media.len() > self.shown.media.len();
-        if !longer && !(more_media && parsed.text == self.shown.text) {
+        let same = parsed.text == self.shown.text;
+        if !(longer || same && more_media) {
             return None;
         }
         self.shown = parsed;

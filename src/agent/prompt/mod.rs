@@ -77,8 +77,7 @@ pub struct Prompt {
 
 /// Whether `target` is given tools at all.
 pub fn takes_tools(target: &Target) -> bool {
-    target.context_window >= SMALL_WINDOW
-        && target.compat["supportsTools"] != serde_json::Value::Bool(false)
+    target.tools && target.context_window >= SMALL_WINDOW
 }
 
 pub fn build(inputs: &Inputs, target: &Target) -> Prompt {
@@ -246,22 +245,14 @@ fn report_tool(spec: &ToolSpec) -> ReportTool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
-    pub fn target(window: u64) -> Target {
+    fn target(window: u64) -> Target {
         Target {
             provider: "p".into(),
             model: "m".into(),
-            api: "echo".into(),
-            base_url: String::new(),
-            key: None,
-            headers: Vec::new(),
-            reasoning: false,
-            images: false,
+            tools: true,
             context_window: window,
-            max_tokens: 100,
-            cost: [0.0; 4],
-            compat: json!({}),
+            ..Target::default()
         }
     }
 

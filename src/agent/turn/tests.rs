@@ -145,16 +145,9 @@ fn target(model: &str) -> Target {
     Target {
         provider: "p".into(),
         model: model.into(),
-        api: "echo".into(),
-        base_url: String::new(),
-        key: None,
-        headers: Vec::new(),
-        reasoning: false,
-        images: false,
+        tools: true,
         context_window: 64_000,
-        max_tokens: 100,
-        cost: [0.0; 4],
-        compat: json!({}),
+        ..Target::default()
     }
 }
 
