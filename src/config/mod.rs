@@ -5,15 +5,26 @@
 
 pub mod agents;
 pub mod client;
+pub mod defaults;
 pub mod dotenv;
+pub mod edit;
 pub mod env;
+pub mod file;
+pub mod include;
+pub mod keys;
+pub mod legacy;
 pub mod listen;
 pub mod live;
 pub mod load;
+pub mod path;
 pub mod paths;
 pub mod profile;
+pub mod rules;
 pub mod schema;
+pub mod secrets;
+pub mod substitute;
 pub mod tailnet;
+pub mod text;
 
 pub use env::Env;
 pub use live::Live;

@@ -1,0 +1,432 @@
+//! Changing the file: under a lock, validated before anything is written, with five backups.
+//!
+//! The raw tree is edited, so `${NAME}`, `$include` and `~` survive; comments do not. A link is
+//! written through.
+
+use super::{Env, Paths, Snapshot, load, path, text};
+use crate::base::exit::{Exit, Report};
+use crate::base::{atomic, lock, time};
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The version the file is stamped with: what a Node program of that version would write, so that
+/// it does not warn of a newer one.
+const STAMP: &str = "2026.2.3";
+/// `.bak`, `.bak.1` … `.bak.4`.
+const BACKUPS: usize = 5;
+/// An edit takes milliseconds; who waits longer waits for something broken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub enum Error {
+    Path(path::Error),
+    NotFound(String),
+    /// `--json` and no JSON5.
+    Value(String),
+    /// There is a file, but no tree in it to change.
+    Unreadable(Box<Snapshot>),
+    /// Somebody wrote the file since the caller read it.
+    Changed,
+    /// The result would not be valid; nothing was written.
+    Invalid(Box<Snapshot>),
+    Lock(lock::Error),
+    Write {
+        path: PathBuf,
+        err: io::Error,
+    },
+}
+
+/// What a person typed as a value: JSON5 when it is, else the text itself. With `strict` it must
+/// be JSON5.
+pub fn value(typed: &str, strict: bool) -> Result<Value, Error> {
+    match text::parse_or_syntax_error(typed.trim()) {
+        Ok(value) => Ok(value),
+        Err(err) if strict => Err(Error::Value(err)),
+        Err(_) => Ok(Value::String(typed.into())),
+    }
+}
+
+/// The setting at `typed`, with defaults and variables applied.
+pub fn get<'s>(snapshot: &'s Snapshot, typed: &str) -> Result<&'s Value, Error> {
+    let segments = path::parse(typed).map_err(Error::Path)?;
+    path::get(&snapshot.value, &segments).ok_or_else(|| Error::NotFound(typed.trim().into()))
+}
+
+pub fn set(paths: &Paths, env: &Env, typed: &str, new: Value) -> Result<Snapshot, Error> {
+    let mut segments = path::parse(typed).map_err(Error::Path)?;
+    // A bare model name is what people mean by the model.
+    let model = ["agents.defaults.model", "agents.defaults.imageModel"];
+    if new.is_string() && model.contains(&segments.join(".").as_str()) {
+        segments.push("primary".into());
+    }
+    change(paths, env, None, |tree| {
+        path::set(tree, &segments, new).map_err(Error::Path)
+    })
+}
+
+pub fn unset(paths: &Paths, env: &Env, typed: &str) -> Result<Snapshot, Error> {
+    let segments = path::parse(typed).map_err(Error::Path)?;
+    change(paths, env, None, |tree| {
+        match path::unset(tree, &segments) {
+            true => Ok(()),
+            false => Err(Error::NotFound(typed.trim().into())),
+        }
+    })
+}
+
+/// Puts a whole tree in the place of the present one.
+pub fn replace(
+    paths: &Paths,
+    env: &Env,
+    base_hash: Option<&str>,
+    tree: Value,
+) -> Result<Snapshot, Error> {
+    change(paths, env, base_hash, |old| {
+        *old = tree;
+        Ok(())
+    })
+}
+
+/// Reads, lets `edit` change the raw tree, validates, writes. With `base_hash` the file must still
+/// be the one the caller saw. Returns what is in force afterwards.
+pub fn change(
+    paths: &Paths,
+    env: &Env,
+    base_hash: Option<&str>,
+    edit: impl FnOnce(&mut Value) -> Result<(), Error>,
+) -> Result<Snapshot, Error> {
+    let _lock = lock::take(&paths.ours().join("config.lock"), "config edit", PATIENCE)
+        .map_err(Error::Lock)?;
+    let before = load::load(paths, env);
+    if base_hash.is_some_and(|hash| hash != before.hash) {
+        return Err(Error::Changed);
+    }
+    if !before.parsed.is_object() {
+        return Err(Error::Unreadable(Box::new(before)));
+    }
+    let mut tree = before.parsed.clone();
+    edit(&mut tree)?;
+    if before.exists && tree == before.parsed {
+        return match before.valid {
+            true => Ok(before),
+            false => Err(Error::Invalid(Box::new(before))),
+        };
+    }
+    stamp(&mut tree);
+    let tree = super::keys::check::in_table_order(&super::keys::ROOT, tree);
+    let raw = text::pretty(&tree);
+    let after = load::from_text(paths, env, raw.clone());
+    if !after.valid {
+        return Err(Error::Invalid(Box::new(after)));
+    }
+    write(&paths.config, raw.as_bytes())?;
+    Ok(after)
+}
+
+fn stamp(tree: &mut Value) {
+    let Some(root) = tree.as_object_mut() else {
+        return;
+    };
+    let meta = root
+        .entry("meta")
+        .or_insert_with(|| Value::Object(Map::new()));
+    let Some(meta) = meta.as_object_mut() else {
+        return;
+    };
+    let newer = |written: &str| version(written) > version(STAMP);
+    let keep = meta
+        .get("lastTouchedVersion")
+        .and_then(Value::as_str)
+        .is_some_and(newer);
+    if !keep {
+        meta.insert("lastTouchedVersion".into(), json!(STAMP));
+    }
+    meta.insert("lastTouchedAt".into(), json!(time::now_iso()));
+}
+
+/// `2026.2.3-1` as numbers; what is none counts as 0.
+fn version(text: &str) -> Vec<u64> {
+    text.split(['.', '-'])
+        .map(|part| part.parse().unwrap_or(0))
+        .collect()
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    // A link stays one; where it leads nowhere yet, the file is made at its end.
+    let target = match fs::read_link(path) {
+        Ok(link) => fs::canonicalize(path).unwrap_or_else(|_| {
+            super::paths::normal(&path.parent().unwrap_or(Path::new("/")).join(link))
+        }),
+        Err(_) => path.to_path_buf(),
+    };
+    if target.exists() {
+        back_up(&target);
+    }
+    atomic::write(&target, bytes).map_err(|err| Error::Write { path: target, err })
+}
+
+/// Failures only mean fewer backups, they do not stop an edit.
+fn back_up(path: &Path) {
+    let name = |n: usize| {
+        let mut name = path.as_os_str().to_os_string();
+        name.push(".bak");
+        if n > 0 {
+            name.push(format!(".{n}"));
+        }
+        PathBuf::from(name)
+    };
+    for n in (0..BACKUPS - 1).rev() {
+        match fs::rename(name(n), name(n + 1)) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => {
+                log::warn!("{}: not kept as a backup: {err}", name(n).display());
+            }
+            _ => {}
+        }
+    }
+    if let Err(err) = fs::copy(path, name(0)) {
+        log::warn!("{}: no backup made: {err}", name(0).display());
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Path(err) => err.fmt(f),
+            Error::NotFound(path) => write!(f, "Config path not found: {path}"),
+            Error::Value(err) => write!(f, "Failed to parse JSON5 value: {err}"),
+            Error::Unreadable(snapshot) => {
+                write!(f, "Config invalid at {}.", snapshot.path.display())?;
+                match snapshot.issues.is_empty() {
+                    true => write!(f, "\n- <root>: not an object")?,
+                    false => {
+                        for issue in &snapshot.issues {
+                            write!(f, "\n- {issue}")?;
+                        }
+                    }
+                }
+                f.write_str("\nRun `openclaw doctor` to repair, then retry.")
+            }
+            Error::Changed => {
+                f.write_str("config changed since last load; re-run config.get and retry")
+            }
+            Error::Invalid(snapshot) => match snapshot.issues.first() {
+                Some(first) => {
+                    let place = match first.path.as_str() {
+                        "" => "<root>",
+                        path => path,
+                    };
+                    write!(f, "Config validation failed: {place}: {}", first.message)
+                }
+                None => f.write_str("Config validation failed"),
+            },
+            Error::Lock(err) => err.fmt(f),
+            Error::Write { path, err } => write!(f, "cannot write {}: {err}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Report for Error {
+    fn exit(&self) -> Exit {
+        Exit::Failed
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Invalid(snapshot) => snapshot.issues.first()?.hint.clone(),
+            Error::Value(_) => Some("quote text: '\"like this\"', or leave out --json".into()),
+            Error::Unreadable(_) => {
+                Some("correct the file by hand, or copy one of its .bak files over it".into())
+            }
+            Error::Lock(lock::Error::Held { .. }) => {
+                Some("another edit is under way; try again when it is done".into())
+            }
+            Error::Write { err, .. } if err.kind() == io::ErrorKind::PermissionDenied => {
+                Some("run it as the user who owns the file".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    struct Place {
+        dir: PathBuf,
+        paths: Paths,
+        env: Env,
+    }
+
+    impl Place {
+        fn new(raw: &str) -> Place {
+            let dir = crate::base::id::temp_dir("edit");
+            let state = dir.to_str().unwrap();
+            let config = dir.join("openclaw.json");
+            let env = Env::from_pairs(&[
+                ("HOME", state),
+                ("OPENCLAW_STATE_DIR", state),
+                ("OPENCLAW_CONFIG_PATH", config.to_str().unwrap()),
+                ("TOK", "resolved"),
+            ]);
+            if !raw.is_empty() {
+                fs::write(&config, raw).unwrap();
+            }
+            Place {
+                paths: Paths::resolve(&env, None),
+                dir,
+                env,
+            }
+        }
+
+        fn set(&self, path: &str, typed: &str) -> Result<Snapshot, Error> {
+            set(&self.paths, &self.env, path, value(typed, false).unwrap())
+        }
+
+        fn tree(&self) -> Value {
+            text::parse(&fs::read_to_string(&self.paths.config).unwrap()).unwrap()
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn only_the_touched_key_and_the_stamp_change() {
+        let place = Place::new("{gateway:{auth:{token:'${TOK}'}},logging:{file:'~/x'}, // c\n}");
+        let after = place.set("gateway.port", "18790").unwrap();
+        assert_eq!(after.config.gateway.port, Some(18790));
+        assert_eq!(after.value["gateway"]["auth"]["token"], "resolved");
+        let mut tree = place.tree();
+        let meta = tree.as_object_mut().unwrap().remove("meta").unwrap();
+        assert_eq!(meta["lastTouchedVersion"], "2026.2.3");
+        assert_eq!(
+            tree,
+            json!({"gateway": {"auth": {"token": "${TOK}"}, "port": 18790}, "logging": {"file": "~/x"}})
+        );
+        let raw = fs::read_to_string(&place.paths.config).unwrap();
+        assert!(raw.starts_with("{\n  \"meta\": {\n    \"last") && raw.ends_with("}\n"));
+        assert_eq!(after.hash, load::load(&place.paths, &place.env).hash);
+        let mode = fs::metadata(&place.paths.config)
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_invalid_result_is_refused_and_nothing_is_written() {
+        let raw = "{gateway:{port:1}}";
+        let place = Place::new(raw);
+        let said = |path: &str, typed: &str| place.set(path, typed).unwrap_err().to_string();
+        assert_eq!(
+            said("gateway.port", "abc"),
+            "Config validation failed: gateway.port: Invalid input: expected number, received string"
+        );
+        assert_eq!(
+            said("gateway.nope", "1"),
+            "Config validation failed: gateway: Unrecognized key: \"nope\""
+        );
+        assert_eq!(
+            said("agents.list[1].id", "x"),
+            "Config validation failed: agents.list.0: Invalid input: expected object, received null"
+        );
+        assert_eq!(fs::read_to_string(&place.paths.config).unwrap(), raw);
+        assert_eq!(
+            unset(&place.paths, &place.env, "tools.allow")
+                .unwrap_err()
+                .to_string(),
+            "Config path not found: tools.allow"
+        );
+        assert_eq!(
+            value("{oops", true).unwrap_err().to_string(),
+            "Failed to parse JSON5 value: SyntaxError: JSON5: invalid end of input at 1:6"
+        );
+        assert!(!place.dir.join("openclaw.json.bak").exists());
+    }
+
+    #[test]
+    fn a_bare_model_name_becomes_the_primary_model() {
+        let place = Place::new("");
+        place
+            .set("agents.defaults.model", "openai/gpt-5.2")
+            .unwrap();
+        assert_eq!(
+            place.tree()["agents"]["defaults"]["model"],
+            json!({"primary": "openai/gpt-5.2"})
+        );
+    }
+
+    #[test]
+    fn a_broken_key_can_be_taken_out() {
+        let place = Place::new("{gateway:{port:1,bogus:1}}");
+        assert!(place.set("gateway.port", "2").is_err());
+        assert!(
+            unset(&place.paths, &place.env, "gateway.bogus")
+                .unwrap()
+                .valid
+        );
+        let place = Place::new("{gateway:");
+        let said = place.set("gateway.port", "2").unwrap_err().to_string();
+        assert!(said.contains("invalid end of input at 1:10"), "{said}");
+    }
+
+    #[test]
+    fn five_backups_are_kept_and_a_newer_stamp_stays() {
+        let place = Place::new("{meta:{lastTouchedVersion:'2027.1.1'}}");
+        for port in 1..=7 {
+            place.set("gateway.port", &port.to_string()).unwrap();
+        }
+        assert_eq!(place.tree()["meta"]["lastTouchedVersion"], "2027.1.1");
+        let port = |name: &str| {
+            let raw = fs::read_to_string(place.dir.join(name)).unwrap();
+            text::parse(&raw).unwrap()["gateway"]["port"].clone()
+        };
+        assert_eq!(port("openclaw.json.bak"), 6);
+        assert_eq!(port("openclaw.json.bak.1"), 5);
+        assert_eq!(port("openclaw.json.bak.4"), 2);
+        assert!(!place.dir.join("openclaw.json.bak.5").exists());
+    }
+
+    #[test]
+    fn a_link_is_written_through_and_a_stale_base_is_refused() {
+        let place = Place::new("");
+        let real = place.dir.join("real.json");
+        fs::write(&real, "{}").unwrap();
+        symlink("real.json", &place.paths.config).unwrap();
+        let hash = load::load(&place.paths, &place.env).hash;
+        place.set("gateway.port", "5").unwrap();
+        assert!(fs::read_link(&place.paths.config).is_ok());
+        assert!(fs::read_to_string(&real).unwrap().contains("\"port\": 5"));
+        let error = replace(&place.paths, &place.env, Some(&hash), json!({})).unwrap_err();
+        assert!(matches!(error, Error::Changed));
+    }
+
+    #[test]
+    fn edits_at_the_same_time_lose_nothing() {
+        let place = Place::new("{}");
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let place = &place;
+                scope.spawn(move || {
+                    for i in 0..5 {
+                        place
+                            .set(&format!("env.vars.T{thread}_{i}"), "\"x\"")
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(place.tree()["env"]["vars"].as_object().unwrap().len(), 40);
+    }
+}
