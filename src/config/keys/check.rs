@@ -420,7 +420,7 @@ pub fn nearest(key: &str, keys: &[Key]) -> Option<&'static str> {
             .collect::<String>()
     };
     let typed = folded(key);
-    let bound = ((typed.len() + 2) / 3).clamp(1, 3);
+    let bound = typed.len().div_ceil(3).clamp(1, 3);
     keys.iter()
         .map(|known| (distance(&typed, &folded(known.name)), known.name))
         .filter(|(distance, _)| *distance <= bound)
