@@ -1,7 +1,8 @@
 //! The lines between the core and the tool runner (`openclaw-exec`), one JSON object each.
 //!
-//! The core connects to `$RUNTIME/exec.sock`; the runner serves that one connection and kills what
-//! it started for a run when the core says so or the connection ends.
+//! The core connects to `$RUNTIME/exec.sock`; the runner serves one connection, a newer one replaces
+//! it. Every command belongs to the connection that asked for it: when that ends, the commands are
+//! killed, because nobody is left who could show, bound or stop them.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,14 +18,15 @@ pub const OUTPUT_CHUNK: usize = 8 * 1024;
 pub enum ToRunner {
     /// Start a command. `id` is the core's and names it from now on.
     Run(Box<Run>),
-    /// Write to its standard input; `data` is base64.
+    /// Write to its standard input; `data` is base64. What cannot be taken is answered by
+    /// `refused`.
     Write {
         id: String,
         data: String,
         #[serde(default)]
         eof: bool,
     },
-    /// Kill its process group: TERM, then KILL after `grace_ms`.
+    /// End it with everything it started: TERM, then KILL after `grace_ms` (0: KILL at once).
     Kill { id: String, grace_ms: u64 },
 }
 
@@ -54,7 +56,8 @@ pub struct PtySize {
     pub rows: u16,
 }
 
-/// What the kernel should let the command reach.
+/// What the kernel should let the command reach, besides the system's programs and a private
+/// `TMPDIR` of the run. Without the means to enforce all of it the command is not started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sandbox {
@@ -68,7 +71,7 @@ pub struct Sandbox {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RunLimits {
-    /// Address space of each process, bytes.
+    /// Data and address space of each process, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// Largest file it may write, bytes.
@@ -76,6 +79,7 @@ pub struct RunLimits {
     pub file_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_files: Option<u64>,
+    /// Processes alive at once in the command's tree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
     /// CPU seconds of each process.
@@ -90,7 +94,8 @@ pub enum FromRunner {
     Hello {
         protocol: u32,
         pid: u32,
-        /// What this kernel can enforce: `landlock`, `seccomp`, …
+        /// What this kernel can enforce: `landlock`, `seccomp`, `signals` (no signal leaves the
+        /// sandbox, yet those inside work).
         enforces: Vec<String>,
     },
     Started {
@@ -113,6 +118,11 @@ pub enum FromRunner {
     },
     /// It could not be started.
     Failed {
+        id: String,
+        error: String,
+    },
+    /// A `write` was not taken: its standard input is closed, or full.
+    Refused {
         id: String,
         error: String,
     },

@@ -1,0 +1,396 @@
+//! Which tools an agent may call. Every level of the configuration is a filter, and a tool must pass
+//! all of them; within a level `deny` wins, and an empty `allow` allows everything.
+//!
+//! Reads the effective configuration as JSON: the levels are alike, and most exist twice.
+
+use super::Tool;
+use super::confine;
+use crate::config::Snapshot;
+use serde_json::Value;
+
+/// Who is asking.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller<'a> {
+    pub agent_id: &'a str,
+    pub session_key: &'a str,
+    /// Of the model that will call: there may be rules for it. Empty when not known.
+    pub provider: &'a str,
+    pub model: &'a str,
+}
+
+const GROUPS: &[(&str, &[&str])] = &[
+    ("group:fs", &["read", "write", "edit", "apply_patch"]),
+    ("group:runtime", &["exec", "process"]),
+    ("group:web", &["web_search", "web_fetch"]),
+    ("group:memory", &["memory_search", "memory_get"]),
+    (
+        "group:sessions",
+        &[
+            "sessions_list",
+            "sessions_history",
+            "sessions_send",
+            "sessions_spawn",
+            "session_status",
+        ],
+    ),
+    ("group:ui", &["browser", "canvas"]),
+    ("group:automation", &["cron", "gateway"]),
+    ("group:messaging", &["message"]),
+    ("group:nodes", &["nodes"]),
+    (
+        "group:openclaw",
+        &[
+            "browser",
+            "canvas",
+            "nodes",
+            "cron",
+            "message",
+            "gateway",
+            "agents_list",
+            "sessions_list",
+            "sessions_history",
+            "sessions_send",
+            "sessions_spawn",
+            "session_status",
+            "memory_search",
+            "memory_get",
+            "web_search",
+            "web_fetch",
+            "image",
+        ],
+    ),
+];
+
+const PROFILES: &[(&str, &[&str])] = &[
+    ("minimal", &["session_status"]),
+    (
+        "coding",
+        &[
+            "group:fs",
+            "group:runtime",
+            "group:sessions",
+            "group:memory",
+            "image",
+        ],
+    ),
+    (
+        "messaging",
+        &[
+            "group:messaging",
+            "sessions_list",
+            "sessions_history",
+            "sessions_send",
+            "session_status",
+        ],
+    ),
+];
+
+const SANDBOX_ALLOW: &[&str] = &[
+    "exec",
+    "process",
+    "read",
+    "write",
+    "edit",
+    "apply_patch",
+    "image",
+    "sessions_list",
+    "sessions_history",
+    "sessions_send",
+    "sessions_spawn",
+    "session_status",
+];
+
+/// Channel ids are no tool names of ours, so the original's denial of them needs no row here.
+const SANDBOX_DENY: &[&str] = &["browser", "canvas", "nodes", "cron", "gateway"];
+
+const SUBAGENT_DENY: &[&str] = &[
+    "sessions_list",
+    "sessions_history",
+    "sessions_send",
+    "sessions_spawn",
+    "gateway",
+    "agents_list",
+    "whatsapp_login",
+    "session_status",
+    "cron",
+    "memory_search",
+    "memory_get",
+];
+
+/// Tools an operator may name although this build does not have them; a list made of such names is
+/// still a list that means something.
+const ELSEWHERE: &[&str] = &["whatsapp_login", "tts"];
+
+/// One level; `None` says nothing.
+#[derive(Clone, Debug, Default)]
+struct Level {
+    allow: Option<Vec<String>>,
+    deny: Vec<String>,
+}
+
+/// Lower case, and today's name for an older one.
+pub fn normal_name(name: &str) -> String {
+    let name = name.trim().to_lowercase();
+    match name.as_str() {
+        "bash" => "exec".into(),
+        "apply-patch" => "apply_patch".into(),
+        _ => name,
+    }
+}
+
+/// The tools `caller` may call, in the table's order.
+pub fn allowed(config: &Snapshot, caller: &Caller) -> Vec<&'static Tool> {
+    let levels = levels(&config.value, caller, &config.config);
+    let read_only = confine::mode(&config.config, caller.agent_id, caller.session_key)
+        .is_some_and(|access| access == confine::Access::Read);
+    super::table()
+        .iter()
+        .filter(|tool| levels.iter().all(|level| level.passes(tool.name)))
+        .filter(|tool| !(read_only && matches!(tool.name, "write" | "edit" | "apply_patch")))
+        .collect()
+}
+
+fn levels(value: &Value, caller: &Caller, config: &crate::config::Config) -> Vec<Level> {
+    let global = value.get("tools").unwrap_or(&Value::Null);
+    let agent = agent_tools(value, caller.agent_id);
+    let provider = |tools: &Value| -> Value {
+        let by = tools.get("byProvider");
+        let full = format!("{}/{}", caller.provider, caller.model);
+        by.and_then(|by| by.get(&full).or_else(|| by.get(caller.provider)))
+            .cloned()
+            .unwrap_or(Value::Null)
+    };
+    let (global_provider, agent_provider) = (provider(global), provider(agent));
+    let mut levels = vec![
+        Level::profile(agent, global),
+        Level::profile(&agent_provider, &global_provider),
+        Level::plain(global),
+        Level::plain(&global_provider),
+        Level::plain(agent),
+        Level::plain(&agent_provider),
+    ];
+    if confine::mode(config, caller.agent_id, caller.session_key).is_some() {
+        levels.push(Level::sandbox(agent, global));
+    }
+    if caller.session_key.contains(":subagent:") {
+        levels.push(Level::subagent(global));
+    }
+    levels
+}
+
+fn agent_tools<'a>(value: &'a Value, agent_id: &str) -> &'a Value {
+    let list = value.pointer("/agents/list").and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .find(|agent| {
+            agent
+                .get("id")
+                .and_then(Value::as_str)
+                .is_some_and(|id| id.trim().eq_ignore_ascii_case(agent_id))
+        })
+        .and_then(|agent| agent.get("tools"))
+        .unwrap_or(&Value::Null)
+}
+
+fn names(tools: &Value, key: &str) -> Option<Vec<String>> {
+    let list = tools.get(key)?.as_array()?;
+    Some(expand(list.iter().filter_map(Value::as_str)))
+}
+
+fn expand<'a>(list: impl Iterator<Item = &'a str>) -> Vec<String> {
+    list.flat_map(|name| {
+        let name = normal_name(name);
+        match GROUPS.iter().find(|(group, _)| *group == name) {
+            Some((_, members)) => members.iter().map(|m| m.to_string()).collect(),
+            None => vec![name],
+        }
+    })
+    .filter(|name| !name.is_empty())
+    .collect()
+}
+
+impl Level {
+    /// `allow`, `deny`; `alsoAllow` without an `allow` keeps everything.
+    fn plain(tools: &Value) -> Level {
+        let mut allow = names(tools, "allow").unwrap_or_default();
+        if !allow.is_empty() {
+            allow.extend(names(tools, "alsoAllow").unwrap_or_default());
+        }
+        // A list that names nothing known is a slip (or means plug-ins alone): it must not take
+        // away the core tools.
+        if !allow.is_empty() && !allow.iter().any(|name| known(name)) {
+            log::warn!("tools: an allow list names only unknown tools and is ignored");
+            allow.clear();
+        }
+        Level {
+            allow: Some(allow).filter(|allow| !allow.is_empty()),
+            deny: names(tools, "deny").unwrap_or_default(),
+        }
+    }
+
+    fn profile(own: &Value, shared: &Value) -> Level {
+        let text = |tools: &Value| {
+            tools
+                .get("profile")
+                .and_then(Value::as_str)
+                .map(str::to_string)
+        };
+        let from = if text(own).is_some() { own } else { shared };
+        let profile = text(from).unwrap_or_default();
+        let Some((_, members)) = PROFILES.iter().find(|(name, _)| *name == profile) else {
+            return Level::default();
+        };
+        let mut allow = expand(members.iter().copied());
+        let also = names(own, "alsoAllow").or_else(|| names(shared, "alsoAllow"));
+        allow.extend(also.unwrap_or_default());
+        Level {
+            allow: Some(allow),
+            deny: Vec::new(),
+        }
+    }
+
+    fn sandbox(own: &Value, shared: &Value) -> Level {
+        let get = |key: &str| {
+            [own, shared].into_iter().find_map(|tools| {
+                let tools = tools.pointer("/sandbox/tools")?;
+                names(tools, key)
+            })
+        };
+        let deny = get("deny").unwrap_or_else(|| expand(SANDBOX_DENY.iter().copied()));
+        let mut allow = get("allow").unwrap_or_else(|| expand(SANDBOX_ALLOW.iter().copied()));
+        if !allow.is_empty() {
+            allow.extend(get("alsoAllow").unwrap_or_default());
+            if !deny.iter().any(|name| name == "image") {
+                allow.push("image".into());
+            }
+        }
+        Level {
+            allow: Some(allow).filter(|allow| !allow.is_empty()),
+            deny,
+        }
+    }
+
+    fn subagent(shared: &Value) -> Level {
+        let own = shared.pointer("/subagents/tools").unwrap_or(&Value::Null);
+        let mut level = Level::plain(own);
+        level.deny.extend(expand(SUBAGENT_DENY.iter().copied()));
+        level
+    }
+
+    fn passes(&self, name: &str) -> bool {
+        if self.deny.iter().any(|pattern| matches(pattern, name)) {
+            return false;
+        }
+        self.allow.as_ref().is_none_or(|allow| {
+            allow.iter().any(|pattern| {
+                matches(pattern, name) || (name == "apply_patch" && matches(pattern, "exec"))
+            })
+        })
+    }
+}
+
+fn known(pattern: &str) -> bool {
+    let ours = super::table().iter().map(|tool| tool.name);
+    let grouped = GROUPS
+        .iter()
+        .flat_map(|(_, members)| members.iter().copied());
+    let mut all = ours.chain(grouped).chain(ELSEWHERE.iter().copied());
+    all.any(|name| matches(pattern, name))
+}
+
+/// `*` stands for any run of characters, anywhere. Linear in both lengths: it only ever goes back
+/// to the last star.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            star = Some((p, n));
+            p += 1;
+        } else if p < pattern.len() && pattern[p] == name[n] {
+            p += 1;
+            n += 1;
+        } else if let Some((back, seen)) = star {
+            p = back + 1;
+            n = seen + 1;
+            star = Some((back, n));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn config(value: Value) -> Snapshot {
+        Snapshot {
+            config: serde_json::from_value(value.clone()).unwrap(),
+            value,
+            ..Snapshot::default()
+        }
+    }
+
+    fn given(value: Value, session_key: &str) -> Vec<&'static str> {
+        let caller = Caller {
+            agent_id: "main",
+            session_key,
+            provider: "fake",
+            model: "m1",
+        };
+        let tools = allowed(&config(value), &caller);
+        tools.iter().map(|tool| tool.name).collect()
+    }
+
+    const KEY: &str = "agent:main:main";
+
+    #[test]
+    fn without_rules_everything_is_allowed() {
+        let all: Vec<&str> = super::super::table().iter().map(|t| t.name).collect();
+        assert_eq!(given(json!({}), KEY), all);
+    }
+
+    #[test]
+    fn deny_wins_over_allow_and_groups_and_old_names_are_understood() {
+        let tools = json!({"tools": {"allow": ["group:fs"], "deny": ["WRITE"]}});
+        assert_eq!(given(tools, KEY), ["read", "edit"]);
+        let tools = json!({"tools": {"allow": ["bash", "re*"]}});
+        assert!(given(tools.clone(), KEY).contains(&"read"));
+        assert!(!given(tools, KEY).contains(&"write"));
+    }
+
+    #[test]
+    fn a_tool_must_pass_every_level() {
+        let value = json!({
+            "tools": {"profile": "minimal", "alsoAllow": ["read", "write", "edit"],
+                      "byProvider": {"fake": {"deny": ["edit"]}}},
+            "agents": {"list": [{"id": "main", "tools": {"deny": ["write"]}}]},
+        });
+        assert_eq!(given(value, KEY), ["read"]);
+    }
+
+    #[test]
+    fn a_list_of_unknown_names_is_ignored() {
+        let value = json!({"tools": {"allow": ["my_plugin"]}});
+        assert!(given(value, KEY).contains(&"read"));
+    }
+
+    #[test]
+    fn a_read_only_sandbox_has_no_writing_tools() {
+        let value = json!({"agents": {"defaults": {"sandbox":
+            {"mode": "non-main", "workspaceAccess": "ro"}}}});
+        assert!(given(value.clone(), KEY).contains(&"write"));
+        let group = given(value, "agent:main:telegram:group:1");
+        assert!(group.contains(&"read") && !group.contains(&"write"));
+    }
+
+    #[test]
+    fn stars_match_any_run_of_characters() {
+        assert!(matches("*", "read") && matches("sessions_*", "sessions_list"));
+        assert!(matches("*s*n_s*", "session_status") && !matches("a*b", "acd"));
+    }
+}
