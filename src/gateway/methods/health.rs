@@ -1,0 +1,190 @@
+//! `health`, `status`, `channels.status`: the gateway's own condition.
+
+use super::{Answer, Call};
+use crate::base::time::now_ms;
+use crate::config::Config;
+use crate::gateway::core::Core;
+use crate::gateway::health;
+use crate::session::Entry;
+use crate::session::store::Filter;
+use crate::wire::gateway::health::{
+    AgentSessions, ChannelsStatus, SessionDefaults, SessionRow, Status, StatusBeat,
+    StatusHeartbeat, StatusSessions,
+};
+use crate::wire::shape::{BOOL, Shape, UNSIGNED, optional};
+use serde_json::Value;
+use std::sync::Arc;
+
+pub const CHANNELS_STATUS: Shape =
+    Shape::Closed(&[optional("probe", BOOL), optional("timeoutMs", UNSIGNED)]);
+
+/// Sessions in each list of `status`.
+const RECENT: usize = 10;
+
+/// The cached payload while it is fresh (and a new one soon), else a new one.
+pub fn health(core: &Arc<Core>, call: &Call) -> Answer {
+    let probe = call.params.get("probe") == Some(&Value::Bool(true));
+    if !probe && core.health.is_fresh() {
+        let payload = core.health.get();
+        health::refresh_soon(core);
+        return Answer::Shared(payload);
+    }
+    Answer::Shared(health::refresh(core))
+}
+
+/// No channel is built into this version, so nothing is probed.
+pub fn channels_status(_core: &Arc<Core>, _call: &Call) -> Answer {
+    Answer::ok(&ChannelsStatus {
+        ts: now_ms(),
+        ..ChannelsStatus::default()
+    })
+}
+
+pub fn status(core: &Arc<Core>, _call: &Call) -> Answer {
+    let snapshot = core.config.current();
+    let config = &snapshot.config;
+    let agents = config.agent_ids();
+    let defaults = defaults(core, config);
+    let mut by_agent = Vec::new();
+    for id in &agents {
+        let filter = Filter {
+            agent: Some(id.clone()),
+            ..everything()
+        };
+        let rows = match core.sessions.list(&filter) {
+            Ok(list) => rows(&list, &defaults),
+            Err(err) => return Answer::unavailable(&err),
+        };
+        by_agent.push(AgentSessions {
+            agent_id: id.clone(),
+            path: core.sessions.path(id).to_string_lossy().into_owned(),
+            count: core.sessions.count_of(id).unwrap_or(rows.len()),
+            recent: rows,
+        });
+    }
+    let recent = match core.sessions.list(&everything()) {
+        Ok(list) => rows(&list, &defaults),
+        Err(err) => return Answer::unavailable(&err),
+    };
+    let beats = agents.into_iter().map(|agent_id| {
+        let beat = config.heartbeat(&agent_id);
+        StatusBeat {
+            agent_id,
+            enabled: beat.enabled,
+            every: beat.every,
+            every_ms: beat.every_ms,
+        }
+    });
+    Answer::ok(&Status {
+        heartbeat: StatusHeartbeat {
+            default_agent_id: config.default_agent_id(),
+            agents: beats.collect(),
+        },
+        channel_summary: Vec::new(),
+        queued_system_events: core.system_events.peek(),
+        sessions: StatusSessions {
+            paths: by_agent.iter().map(|agent| agent.path.clone()).collect(),
+            count: by_agent.iter().map(|agent| agent.count).sum(),
+            defaults,
+            recent,
+            by_agent,
+        },
+    })
+}
+
+fn everything() -> Filter {
+    Filter {
+        limit: Some(RECENT),
+        include_global: true,
+        include_unknown: true,
+        ..Filter::default()
+    }
+}
+
+/// The model a new session would use.
+fn defaults(core: &Core, config: &Config) -> SessionDefaults {
+    let target = crate::model::choose::default_target(&core.config.current(), core.config.paths());
+    match target {
+        Ok(target) => SessionDefaults {
+            model: Some(target.model),
+            context_tokens: Some(target.context_window),
+        },
+        Err(_) => SessionDefaults {
+            model: config.agents.defaults.model.primary.clone(),
+            context_tokens: config.agents.defaults.context_tokens,
+        },
+    }
+}
+
+fn rows(list: &[(Arc<str>, Arc<Entry>)], defaults: &SessionDefaults) -> Vec<SessionRow> {
+    let now = now_ms();
+    list.iter()
+        .map(|(key, entry)| row(key, entry, defaults, now))
+        .collect()
+}
+
+fn row(key: &str, entry: &Entry, defaults: &SessionDefaults, now: u64) -> SessionRow {
+    let context = entry.context_tokens.or(defaults.context_tokens);
+    let total = entry.total_tokens;
+    let mut flags = Vec::new();
+    for (name, level) in [
+        ("think", &entry.thinking_level),
+        ("verbose", &entry.verbose_level),
+        ("reasoning", &entry.reasoning_level),
+        ("elevated", &entry.elevated_level),
+    ] {
+        if let Some(level) = level {
+            flags.push(format!("{name}:{level}"));
+        }
+    }
+    if entry.system_sent == Some(true) {
+        flags.push("system".into());
+    }
+    if entry.aborted_last_run == Some(true) {
+        flags.push("aborted".into());
+    }
+    if let Some(id) = &entry.session_id {
+        flags.push(format!("id:{id}"));
+    }
+    SessionRow {
+        agent_id: crate::session::key::agent_of(key).map(str::to_string),
+        key: key.to_string(),
+        kind: entry.kind(key).as_str().to_string(),
+        session_id: entry.session_id.clone(),
+        updated_at: entry.updated_at,
+        age: entry.updated_at.map(|at| now.saturating_sub(at)),
+        thinking_level: entry.thinking_level.clone(),
+        verbose_level: entry.verbose_level.clone(),
+        reasoning_level: entry.reasoning_level.clone(),
+        elevated_level: entry.elevated_level.clone(),
+        system_sent: entry.system_sent,
+        aborted_last_run: entry.aborted_last_run,
+        input_tokens: entry.input_tokens,
+        output_tokens: entry.output_tokens,
+        total_tokens: total,
+        remaining_tokens: total.and(context).map(|c| c.saturating_sub(total.unwrap_or(0))),
+        percent_used: total.zip(context).map(|(t, c)| percent(t, c)),
+        model: entry.model.clone().or_else(|| defaults.model.clone()),
+        context_tokens: context,
+        flags,
+    }
+}
+
+/// Rounded, at most 999 as in the original.
+fn percent(used: u64, of: u64) -> u64 {
+    match of {
+        0 => 0,
+        of => ((used.saturating_mul(100) + of / 2) / of).min(999),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_share_is_rounded_and_capped() {
+        assert_eq!(super::percent(1, 3), 33);
+        assert_eq!(super::percent(2, 3), 67);
+        assert_eq!(super::percent(5_000_000, 100), 999);
+        assert_eq!(super::percent(1, 0), 0);
+    }
+}

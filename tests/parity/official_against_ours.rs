@@ -1,0 +1,97 @@
+//! The unmodified official client against our gateway: every command an operator lives in.
+
+use super::official;
+use crate::harness::{self, Gateway};
+use serde_json::Value;
+use std::process::Output;
+
+/// Runs an official command against `gateway` and expects it to succeed.
+fn ask(gateway: &Gateway, args: &[&str]) -> Output {
+    let (home, state) = (gateway.home(), gateway.state());
+    let config = gateway.config_path();
+    let output = official::run(
+        args,
+        &[
+            ("HOME", home.to_str().expect("UTF-8")),
+            ("OPENCLAW_STATE_DIR", state.to_str().expect("UTF-8")),
+            ("OPENCLAW_CONFIG_PATH", config.to_str().expect("UTF-8")),
+            ("OPENCLAW_GATEWAY_PORT", &gateway.port().to_string()),
+            ("OPENCLAW_GATEWAY_TOKEN", gateway.token()),
+        ],
+    );
+    assert!(
+        output.status.success(),
+        "openclaw {args:?} ended with {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let start = text.find(['{', '[']).unwrap_or_else(|| panic!("no JSON in {text}"));
+    serde_json::from_str(text[start..].trim())
+        .unwrap_or_else(|err| panic!("{err} in {text}"))
+}
+
+/// Every method of the first issue that needs no session of its own, with its params.
+const CALLS: &[(&str, &str)] = &[
+    ("health", "{}"),
+    ("status", "{}"),
+    ("system-presence", "{}"),
+    ("system-event", r#"{"text":"hello"}"#),
+    ("last-heartbeat", "{}"),
+    ("logs.tail", r#"{"limit":5}"#),
+    ("config.get", "{}"),
+    ("models.list", "{}"),
+    ("agents.list", "{}"),
+    ("agent.identity.get", r#"{"agentId":"main"}"#),
+    ("channels.status", r#"{"probe":false}"#),
+    ("sessions.list", r#"{"limit":5}"#),
+    ("sessions.preview", r#"{"keys":["agent:main:main"]}"#),
+    ("sessions.resolve", r#"{"key":"agent:main:main"}"#),
+    ("chat.history", r#"{"sessionKey":"agent:main:main"}"#),
+    ("chat.inject", r#"{"sessionKey":"agent:main:main","message":"noted","label":"test"}"#),
+    ("chat.abort", r#"{"sessionKey":"agent:main:main"}"#),
+    ("agent.wait", r#"{"runId":"none","timeoutMs":0}"#),
+];
+
+#[test]
+fn the_official_client_gets_through_every_operator_command() {
+    if let Err(why) = official::program() {
+        return harness::skip("the_official_client_gets_through_every_operator_command", &why);
+    }
+    let gateway = Gateway::with_fake_model();
+    let health = json(&ask(&gateway, &["health", "--json"]));
+    assert_eq!(health["ok"], true);
+
+    // From the second connect on the client presents the device token it was given.
+    let status = ask(&gateway, &["status"]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(text.contains("reachable"), "{text}");
+    ask(&gateway, &["status", "--deep"]);
+    ask(&gateway, &["gateway", "probe"]);
+    let service = json(&ask(&gateway, &["gateway", "status", "--json"]));
+    assert_eq!(service["rpc"]["ok"], true, "{service}");
+
+    let answer = json(&ask(
+        &gateway,
+        &["agent", "--agent", "main", "--message", "hello", "--json"],
+    ));
+    assert_eq!(answer["status"], "ok", "{answer}");
+    let reply = answer["result"]["payloads"][0]["text"].as_str();
+    assert!(reply.is_some_and(|text| !text.is_empty()), "{answer}");
+
+    for (method, params) in CALLS {
+        let output = ask(&gateway, &["gateway", "call", method, "--params", params, "--json"]);
+        json(&output);
+    }
+    let logs = ask(&gateway, &["logs", "--limit", "20", "--json"]);
+    let first = String::from_utf8_lossy(&logs.stdout);
+    assert!(first.lines().any(|line| line.contains("\"type\":\"log\"")), "{first}");
+    let sessions = ask(&gateway, &["sessions"]);
+    assert!(String::from_utf8_lossy(&sessions.stdout).contains("agent:main:main"));
+    ask(&gateway, &["models", "status"]);
+}
