@@ -1,1 +1,3 @@
 //! Everything here starts our real binaries and talks to them as a user or a client would.
+
+mod harness;
