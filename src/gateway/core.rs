@@ -9,6 +9,7 @@ use super::host;
 use super::outbox::Flusher;
 use super::pool::Pool;
 use super::presence::Presence;
+use super::system_events::SystemEvents;
 use crate::base::time::now_ms;
 use crate::config::Live;
 use serde_json::json;
@@ -23,6 +24,7 @@ pub struct Core {
     pub presence: Presence,
     pub devices: Devices,
     pub dedupe: Dedupe,
+    pub system_events: SystemEvents,
     /// Threads for requests that may block.
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
@@ -44,6 +46,7 @@ impl Core {
             presence: Presence::new(host::presence(&config.current().env)),
             devices,
             dedupe: Dedupe::default(),
+            system_events: SystemEvents::default(),
             pool: Pool::default(),
             flusher: Arc::default(),
             health: Cached::default(),

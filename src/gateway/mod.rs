@@ -13,6 +13,7 @@ pub mod methods;
 pub mod outbox;
 pub mod pool;
 pub mod presence;
+pub mod system_events;
 pub mod ui;
 
 use std::process::ExitCode;

@@ -36,7 +36,10 @@ impl SystemEvents {
 
     /// The texts that wait, oldest first.
     pub fn peek(&self) -> Vec<String> {
-        self.queue().iter().map(|event| event.text.clone()).collect()
+        self.queue()
+            .iter()
+            .map(|event| event.text.clone())
+            .collect()
     }
 
     /// Hands them to the turn that starts now.

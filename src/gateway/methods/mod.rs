@@ -2,8 +2,10 @@
 //! before its handler runs. One file per method family, which offers its rows as `METHODS`.
 
 pub mod advertised;
+pub mod config;
 pub mod devices;
 pub mod scope;
+pub mod system;
 
 pub use scope::Scope;
 
@@ -16,7 +18,7 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// The rows of all families.
-const FAMILIES: &[&[Method]] = &[devices::METHODS];
+const FAMILIES: &[&[Method]] = &[config::METHODS, devices::METHODS, system::METHODS];
 
 pub struct Method {
     pub name: &'static str,
