@@ -2,6 +2,7 @@
 //! supervisor; `main` here picks the role.
 
 pub mod broadcast;
+pub mod clock;
 pub mod connect;
 pub mod core;
 pub mod dedupe;
@@ -13,6 +14,7 @@ pub mod methods;
 pub mod outbox;
 pub mod pool;
 pub mod presence;
+pub mod runs;
 pub mod system_events;
 pub mod ui;
 

@@ -411,19 +411,15 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Settles the transcript and tells the end. An abort is told by whoever aborted.
     fn end(self, end: End, candidate: usize, prompt: Prompt, started: u64) -> Outcome {
-        let end = match (end, self.parts.memory.settle()) {
-            (End::Done, Err(why)) => End::Failed(why),
-            (end, _) => end,
+        // An abort keeps nothing that must survive a power cut, and its caller waits.
+        let end = match end {
+            End::Aborted => end,
+            _ => match (self.parts.memory.settle(), end) {
+                (Err(why), End::Done) => End::Failed(why),
+                (_, end) => end,
+            },
         };
-        let at = now_ms();
-        match &end {
-            End::Done => self.parts.sink.tell(Event::Ended { at, aborted: false }),
-            End::TimedOut => self.parts.sink.tell(Event::Ended { at, aborted: true }),
-            End::Failed(error) => self.parts.sink.tell(Event::Failed { started, at, error }),
-            End::Aborted => {}
-        }
         let error = self.said.error.as_ref().and_then(|message| {
             failure::kind(message).map(|kind| MetaError {
                 kind,
@@ -457,6 +453,21 @@ impl Run<'_, '_> {
             error,
             prompt,
             started,
+        }
+    }
+}
+
+impl Outcome {
+    /// Tells the end, once everything that clients will ask about next is in place. An abort is
+    /// told by whoever aborted.
+    pub fn tell_end(&self, sink: &dyn Sink) {
+        let at = now_ms();
+        let started = self.started;
+        match &self.end {
+            End::Done => sink.tell(Event::Ended { at, aborted: false }),
+            End::TimedOut => sink.tell(Event::Ended { at, aborted: true }),
+            End::Failed(error) => sink.tell(Event::Failed { started, at, error }),
+            End::Aborted => {}
         }
     }
 }

@@ -185,6 +185,7 @@ fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], mut tape: T
             prompt: &|_| Prompt::default(),
         },
     );
+    outcome.tell_end(&log);
     Played {
         outcome,
         tape,
@@ -307,7 +308,8 @@ fn a_transcript_that_cannot_be_written_fails_the_run() {
     };
     let played = play_with(vec![say("lost")], &["m"], full_after(0));
     assert_eq!(played.outcome.end, End::Failed("disk full".into()));
-    assert!(played.events.is_empty() && played.asked.is_empty());
+    assert_eq!(played.events.len(), 1);
+    assert!(played.asked.is_empty());
     let played = play_with(vec![say("lost")], &["m"], full_after(1));
     assert_eq!(played.outcome.end, End::Failed("disk full".into()));
     assert!(played.events.last().unwrap().contains(r#""phase":"error""#));
