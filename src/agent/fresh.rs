@@ -62,7 +62,13 @@ fn last_reset(now_ms: u64, hour: i8) -> Option<u64> {
     let zone = now.time_zone().clone();
     let mut reset = today.to_zoned(zone.clone()).ok()?;
     if reset.timestamp() > now.timestamp() {
-        reset = today.date().yesterday().ok()?.at(hour, 0, 0, 0).to_zoned(zone).ok()?;
+        reset = today
+            .date()
+            .yesterday()
+            .ok()?
+            .at(hour, 0, 0, 0)
+            .to_zoned(zone)
+            .ok()?;
     }
     u64::try_from(reset.timestamp().as_millisecond()).ok()
 }

@@ -52,7 +52,11 @@ mod tests {
         let denied = |own, key: &str, channel| is_denied(&session, own, key, channel, None);
         assert!(denied(None, "agent:main:main", None));
         assert!(!denied(None, "agent:main:main", Some("telegram")));
-        assert!(denied(None, "agent:main:telegram:group:1", Some("telegram")));
+        assert!(denied(
+            None,
+            "agent:main:telegram:group:1",
+            Some("telegram")
+        ));
         assert!(!denied(Some("allow"), "agent:main:main", None));
         assert!(is_denied(&Value::Null, Some("deny"), "k", None, None));
         assert!(!is_denied(&Value::Null, None, "k", None, None));
