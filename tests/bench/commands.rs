@@ -1,0 +1,80 @@
+//! Whole commands: wall time and peak size of the process.
+
+use crate::harness::Gateway;
+use crate::report::{Report, median, mib, ms};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const ROUNDS: usize = 21;
+const BINARIES: &[(&str, &str)] = &[
+    ("openclaw", env!("CARGO_BIN_EXE_openclaw")),
+    ("openclawctl", env!("CARGO_BIN_EXE_openclawctl")),
+    ("openclaw-gateway", env!("CARGO_BIN_EXE_openclaw-gateway")),
+    ("openclaw-channel", env!("CARGO_BIN_EXE_openclaw-channel")),
+    ("openclaw-exec", env!("CARGO_BIN_EXE_openclaw-exec")),
+];
+
+pub fn rows(report: &Report) {
+    let gateway = Gateway::start();
+    let figures: Vec<String> = [&["--version"][..], &["status"], &["health", "--json"]]
+        .into_iter()
+        .map(|args| figure(&gateway, args))
+        .collect();
+    report.row(
+        "whole process: `--version` · `status` · `health --json`, wall and peak RSS",
+        "≤ 1 ms · ≤ 5 ms · ≤ 4 ms, ≤ 4 MiB",
+        figures.join(" · "),
+    );
+    let sizes: Vec<(&str, u64)> = BINARIES
+        .iter()
+        .map(|(name, path)| (*name, std::fs::metadata(path).map_or(0, |m| m.len() / 1024)))
+        .collect();
+    let each: Vec<String> = sizes
+        .iter()
+        .map(|(name, kib)| format!("{name} {:.2}", mib(*kib)))
+        .collect();
+    report.row(
+        "all binaries, stripped",
+        "≤ 8 MiB together",
+        format!(
+            "{:.2} MiB ({})",
+            mib(sizes.iter().map(|(_, kib)| kib).sum()),
+            each.join(", ")
+        ),
+    );
+}
+
+fn figure(gateway: &Gateway, args: &[&str]) -> String {
+    let (mut times, mut peaks) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let mut command = gateway.command(env!("CARGO_BIN_EXE_openclaw"));
+        let (time, peak) = run(command.args(args));
+        times.push(time);
+        peaks.push(peak as f64);
+    }
+    format!(
+        "{:.1} ms, {:.1} MiB",
+        median(times),
+        mib(median(peaks) as u64)
+    )
+}
+
+#[expect(clippy::zombie_processes, reason = "wait4 reaps it")]
+fn run(command: &mut Command) -> (f64, u64) {
+    let started = Instant::now();
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let pid = i32::try_from(child.id()).expect("a pid");
+    let mut status = 0;
+    // SAFETY: rusage is plain integers, for which zero is a value.
+    let mut usage = unsafe { std::mem::zeroed::<libc::rusage>() };
+    // std's wait throws the child's rusage away. SAFETY: both pointers are to live locals.
+    unsafe { libc::wait4(pid, &mut status, 0, &mut usage) };
+    (
+        ms(started.elapsed()),
+        u64::try_from(usage.ru_maxrss).unwrap_or(0),
+    )
+}

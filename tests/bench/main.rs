@@ -1,0 +1,34 @@
+//! Prints every figure of the design's budgets for the programs as built for release.
+//!
+//! `cargo bench --bench budgets` runs all but the slow ones; `-- --build` adds the clean build,
+//! `-- --turns 100000` sets the length of the endurance run, `-- WORD` keeps rows that contain WORD.
+//! Figures are medians of several readings of this machine, whole process trees, PSS; nothing here
+//! passes or fails.
+
+#![allow(clippy::print_stdout)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod build;
+mod commands;
+mod http;
+mod life;
+mod memory;
+mod report;
+mod rpc;
+mod turns;
+
+use report::Report;
+
+fn main() {
+    let mut report = Report::from_args();
+    report.section("memory", memory::rows);
+    report.section("life", life::rows);
+    report.section("commands", commands::rows);
+    report.section("rpc", rpc::rows);
+    report.section("http", http::rows);
+    report.section("turns", turns::rows);
+    report.section("build", build::rows);
+    report.end();
+}
