@@ -1,1 +1,29 @@
 //! Sessions on disk in the original's format: keys, the index (`sessions.json`), transcripts.
+//!
+//! Runs in the core, and in local command line runs. Both formats may be read and written by the
+//! original's programs at any time: its lock files are respected, its writes noticed, and nothing
+//! it wrote is lost because we do not know it. What cannot be read is never replaced: the error
+//! says so and a copy is kept.
+
+mod cache;
+mod conversation;
+mod entry;
+mod error;
+mod guard;
+mod indent;
+mod index;
+pub mod key;
+mod link;
+mod load;
+mod record;
+mod repair;
+mod seen;
+mod stamp;
+mod store;
+mod transcript;
+
+pub use entry::{Blob, Entry};
+pub use error::Error;
+pub use record::{Compaction, MODEL_SNAPSHOT};
+pub use store::{Filter, Store};
+pub use transcript::{Opening, Transcript};

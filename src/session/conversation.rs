@@ -1,0 +1,214 @@
+//! A transcript as the model sees it: the messages on the path from the leaf to the root, with the
+//! latest compaction in place of what it summarises.
+
+use super::seen::Seen;
+use crate::wire::message::{Assistant, Block, Content, Message, User};
+use serde_json::Value;
+
+/// Id of a line.
+pub type Id = Box<str>;
+
+#[derive(Clone, Debug, Default)]
+pub struct Conversation {
+    pub messages: Vec<Message>,
+    /// The line each message came from.
+    pub ids: Vec<Id>,
+    pub leaf: Option<Id>,
+    /// The leaf is a user's message, and this is its parent.
+    pub unanswered: Option<Option<Id>>,
+    /// Tool calls of the last assistant message without a result yet.
+    pub open_calls: usize,
+    pub seen: Seen,
+    /// `data` of the last model snapshot on the path.
+    pub model_snapshot: Option<Value>,
+    pub thinking_level: Option<String>,
+    /// What it takes in memory, roughly.
+    pub bytes: usize,
+}
+
+impl Conversation {
+    /// Adds a message at the leaf. `size` is the length of its line.
+    pub fn push(&mut self, id: Id, message: Message, size: usize) {
+        match &message {
+            Message::Assistant(assistant) => self.open_calls = assistant.tool_calls().count(),
+            Message::ToolResult(_) => self.open_calls = self.open_calls.saturating_sub(1),
+            Message::User(_) => self.open_calls = 0,
+            Message::Other => {}
+        }
+        let user = matches!(message, Message::User(_));
+        let parent = self.leaf.replace(id.clone());
+        self.unanswered = user.then_some(parent);
+        if message != Message::Other {
+            self.bytes += cost(size);
+            self.messages.push(message);
+            self.ids.push(id);
+        }
+    }
+
+    /// Moves the leaf to a line that is no message.
+    pub fn pass(&mut self, id: Id) {
+        self.leaf = Some(id);
+        self.unanswered = None;
+    }
+
+    /// Steps back over a user's message that never got an answer.
+    pub fn drop_unanswered(&mut self) {
+        if let Some(parent) = self.unanswered.take() {
+            if self.ids.last() == self.leaf.as_ref() {
+                self.messages.pop();
+                self.ids.pop();
+            }
+            self.leaf = parent;
+        }
+    }
+
+    /// Replaces everything before `first_kept` by `summary`; all of it when that is not here.
+    pub fn compact(&mut self, id: Id, summary: &str, first_kept: &str, at_ms: u64) {
+        let from = self.ids.iter().position(|id| **id == *first_kept);
+        let from = from.unwrap_or(self.ids.len());
+        self.messages.splice(..from, [summarised(summary, at_ms)]);
+        self.ids.splice(..from, [id.clone()]);
+        self.pass(id);
+    }
+}
+
+/// Memory a parsed message takes for a line of `size` bytes: its text once, plus the fixed parts.
+pub fn cost(size: usize) -> usize {
+    size + 512
+}
+
+/// A summary of earlier conversation as the model gets it.
+pub fn summarised(summary: &str, at_ms: u64) -> Message {
+    user(
+        format!(
+            "Earlier parts of this conversation were summarised to save space:\n\n<summary>\n{summary}\n</summary>"
+        ),
+        at_ms,
+    )
+}
+
+/// A branch that was left, as the model gets it.
+pub fn branched(summary: &str, at_ms: u64) -> Message {
+    user(
+        format!(
+            "This conversation returned here from another branch, in short:\n\n<summary>\n{summary}\n</summary>"
+        ),
+        at_ms,
+    )
+}
+
+pub fn user(text: String, at_ms: u64) -> Message {
+    Message::User(User {
+        content: Content::Blocks(vec![Block::text(text)]),
+        timestamp: at_ms,
+    })
+}
+
+/// A stored message. Old or foreign ones may lack fields we require; `at_ms` is the line's time.
+pub fn read_message(text: &str, at_ms: u64) -> Option<Message> {
+    if let Ok(message) = serde_json::from_str(text) {
+        return Some(message);
+    }
+    let mut value: Value = serde_json::from_str(text).ok()?;
+    let map = value.as_object_mut()?;
+    let defaults: &[(&str, Value)] = match map.get("role")?.as_str()? {
+        "user" => &[("timestamp", at_ms.into())],
+        "assistant" => &[
+            ("api", "".into()),
+            ("provider", "".into()),
+            ("model", "".into()),
+            ("timestamp", at_ms.into()),
+        ],
+        "toolResult" => &[
+            ("toolName", "".into()),
+            ("isError", false.into()),
+            ("timestamp", at_ms.into()),
+        ],
+        _ => return Some(Message::Other),
+    };
+    for (name, value) in defaults {
+        if map.get(*name).is_none_or(|found| found.is_null() || *name == "timestamp") {
+            map.insert((*name).into(), value.clone());
+        }
+    }
+    if let Some(Value::String(text)) = map.get("content") {
+        let blocks = serde_json::json!([{"type": "text", "text": text}]);
+        map.insert("content".into(), blocks);
+    }
+    if let Ok(message) = serde_json::from_value(value.clone()) {
+        return Some(message);
+    }
+    // What still does not fit is a stop reason or a usage of another version.
+    let map = value.as_object_mut()?;
+    map.shift_remove("usage");
+    map.insert("stopReason".into(), "stop".into());
+    serde_json::from_value(value).ok()
+}
+
+/// An assistant message that no model made.
+pub fn spoken(text: String, api: &str, provider: &str, model: &str, at_ms: u64) -> Assistant {
+    Assistant {
+        content: vec![Block::text(text)],
+        api: api.into(),
+        provider: provider.into(),
+        model: model.into(),
+        usage: Default::default(),
+        stop_reason: crate::wire::message::StopReason::Stop,
+        error_message: None,
+        timestamp: at_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(conversation: &Conversation) -> Vec<String> {
+        let text = |message: &Message| match message {
+            Message::User(user) => user.content.text(),
+            Message::Assistant(assistant) => assistant.text(),
+            _ => String::new(),
+        };
+        conversation.messages.iter().map(text).collect()
+    }
+
+    #[test]
+    fn an_unanswered_message_is_stepped_over_once() {
+        let mut talk = Conversation::default();
+        talk.push("1".into(), user("a".into(), 1), 1);
+        let answer = spoken("b".into(), "", "", "", 2);
+        talk.push("2".into(), Message::Assistant(answer), 1);
+        talk.push("3".into(), user("c".into(), 3), 1);
+        talk.drop_unanswered();
+        assert_eq!(texts(&talk), ["a", "b"]);
+        assert_eq!(talk.leaf.as_deref(), Some("2"));
+        talk.drop_unanswered();
+        assert_eq!(texts(&talk), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_compaction_keeps_what_it_says() {
+        let mut talk = Conversation::default();
+        for id in ["1", "2", "3"] {
+            talk.push(id.into(), user(id.into(), 1), 1);
+        }
+        talk.compact("c".into(), "short", "3", 9);
+        assert_eq!(talk.ids, ["c".into(), Id::from("3")]);
+        assert!(texts(&talk)[0].contains("short"));
+        assert_eq!(talk.leaf.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn messages_of_other_versions_are_read_with_defaults() {
+        let old = r#"{"role":"assistant","content":"hi","stopReason":"endTurn","usage":{"input":-1}}"#;
+        match read_message(old, 7) {
+            Some(Message::Assistant(a)) => assert_eq!((a.text().as_str(), a.timestamp), ("hi", 7)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(
+            read_message(r#"{"role":"bashExecution","output":""}"#, 1),
+            Some(Message::Other)
+        );
+        assert_eq!(read_message("{}", 1), None);
+    }
+}

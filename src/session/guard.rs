@@ -1,0 +1,187 @@
+//! The original's lock files, taken so that its programs and ours do not write one file at once.
+//!
+//! They are files created with `O_EXCL`; the content is only read to find stale ones. Between our
+//! own processes `flock` decides as well, because a lock file can be taken for stale by age.
+
+use super::Error;
+use crate::base::{lock, sys, time};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long both kinds are waited for, as in the original.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Pause between two tries for the store's lock file.
+const STORE_RETRY: Duration = Duration::from_millis(25);
+/// Age at which a store's lock file is anybody's; holders keep it for milliseconds.
+const STORE_STALE: Duration = Duration::from_secs(30);
+/// Age at which a transcript's lock file is anybody's, even when its process lives.
+const TRANSCRIPT_STALE: Duration = Duration::from_secs(30 * 60);
+/// Step of the growing pause between two tries for a transcript's lock file, and its end.
+const TRANSCRIPT_STEP: Duration = Duration::from_millis(50);
+const TRANSCRIPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A held lock file; dropping it removes the file.
+#[derive(Debug)]
+pub struct LockFile {
+    path: PathBuf,
+    _ours: Option<lock::Lock>,
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Gone already means that somebody took it for stale; there is nothing left to undo.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The lock of `store` (a `sessions.json`); `ours` is our own lock file for it.
+pub fn store(store: &Path, ours: &Path) -> Result<LockFile, Error> {
+    let start = Instant::now();
+    let late = || Error::StoreLocked {
+        path: suffixed(store),
+    };
+    let own = lock::take(ours, "session store", PATIENCE).map_err(|err| match err {
+        lock::Error::Held { .. } => late(),
+        lock::Error::Io { path, err } => Error::Io {
+            action: "lock",
+            path,
+            err,
+        },
+    })?;
+    let path = suffixed(store);
+    let content = format!(
+        "{{\"pid\":{},\"startedAt\":{}}}",
+        std::process::id(),
+        time::now_ms()
+    );
+    loop {
+        if create(&path, &content)? {
+            return Ok(LockFile {
+                path,
+                _ours: Some(own),
+            });
+        }
+        if age(&path).is_some_and(|age| age > STORE_STALE) {
+            log::warn!("removing stale lock {}", path.display());
+            let _ = fs::remove_file(&path);
+            continue;
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(late());
+        }
+        std::thread::sleep(STORE_RETRY);
+    }
+}
+
+/// The lock of a transcript, held for as long as a run may write to it.
+pub fn transcript(file: &Path, patience: Duration) -> Result<LockFile, Error> {
+    let start = Instant::now();
+    let path = suffixed(file);
+    let content = format!(
+        "{{\n  \"pid\": {},\n  \"createdAt\": \"{}\"\n}}",
+        std::process::id(),
+        time::now_iso()
+    );
+    let mut pause = TRANSCRIPT_STEP;
+    loop {
+        if create(&path, &content)? {
+            return Ok(LockFile { path, _ours: None });
+        }
+        let holder = holder(&path);
+        if holder.is_none_or(|pid| !sys::alive::is_alive(pid) || pid == std::process::id())
+            || age(&path).is_some_and(|age| age > TRANSCRIPT_STALE)
+        {
+            // Unreadable may also mean "being written right now": give its maker a moment.
+            if holder.is_some() || age(&path).is_some_and(|age| age > STORE_RETRY) {
+                log::warn!("removing stale lock {}", path.display());
+                let _ = fs::remove_file(&path);
+                continue;
+            }
+        }
+        if start.elapsed() >= patience {
+            return Err(Error::TranscriptLocked {
+                path: file.to_path_buf(),
+                holder,
+            });
+        }
+        std::thread::sleep(pause.min(patience.saturating_sub(start.elapsed())));
+        pause = (pause + TRANSCRIPT_STEP).min(TRANSCRIPT_PAUSE);
+    }
+}
+
+/// Creates the lock file; `false` when somebody has it.
+fn create(path: &Path, content: &str) -> Result<bool, Error> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(crate::base::atomic::PRIVATE_FILE)
+        .open(path);
+    match file {
+        Ok(mut file) => match file.write_all(content.as_bytes()) {
+            Ok(()) => Ok(true),
+            Err(err) => {
+                let _ = fs::remove_file(path);
+                Err(Error::io("write", path)(err))
+            }
+        },
+        Err(err) if err.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(err) => Err(Error::io("create", path)(err)),
+    }
+}
+
+/// The pid written in a transcript's lock file.
+fn holder(path: &Path) -> Option<u32> {
+    #[derive(serde::Deserialize)]
+    struct Content {
+        pid: u32,
+    }
+    let text = fs::read(path).ok()?;
+    Some(serde_json::from_slice::<Content>(&text).ok()?.pid)
+}
+
+fn age(path: &Path) -> Option<Duration> {
+    let modified = fs::metadata(path).ok()?.modified().ok()?;
+    SystemTime::now().duration_since(modified).ok()
+}
+
+fn suffixed(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_os_string();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id;
+
+    #[test]
+    fn a_lock_file_keeps_others_out_until_dropped() {
+        let dir = id::temp_dir("guard");
+        let file = dir.join("a.jsonl");
+        // A live process that is not us.
+        fs::write(dir.join("a.jsonl.lock"), "{\"pid\": 1}").unwrap();
+        match transcript(&file, Duration::ZERO) {
+            Err(Error::TranscriptLocked { holder, .. }) => assert_eq!(holder, Some(1)),
+            other => panic!("{other:?}"),
+        }
+        fs::remove_file(dir.join("a.jsonl.lock")).unwrap();
+        let held = transcript(&file, Duration::ZERO).unwrap();
+        assert!(dir.join("a.jsonl.lock").exists());
+        drop(held);
+        assert!(!dir.join("a.jsonl.lock").exists());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_dead_holder_is_no_holder() {
+        let dir = id::temp_dir("guard");
+        // Above the largest pid Linux gives out.
+        fs::write(dir.join("a.jsonl.lock"), "{\"pid\": 4194999}").unwrap();
+        transcript(&dir.join("a.jsonl"), Duration::ZERO).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

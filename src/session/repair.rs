@@ -1,0 +1,91 @@
+//! Putting a transcript right before it is appended to: the file as it was is kept beside it, the
+//! good lines are written anew.
+
+use super::load::MAX_LINE;
+use super::record::{self, VERSION};
+use crate::base::{atomic, id, jsonl, time};
+use serde_json::{Map, Value};
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Rewrites `path` with its good lines in the current version, under a header. Returns where the
+/// copy is.
+pub fn repair(path: &Path, session_id: &str, cwd: &Path) -> io::Result<PathBuf> {
+    let copy = backup(path)?;
+    let mut good = Vec::new();
+    let mut text = Vec::new();
+    let mut reader = BufReader::new(File::open(&copy)?);
+    while jsonl::read_line(&mut reader, &mut text, MAX_LINE)? {
+        match serde_json::from_slice::<Value>(&text) {
+            Ok(Value::Object(line)) => good.push(line),
+            _ if text.iter().all(u8::is_ascii_whitespace) => {}
+            _ => log::warn!("{}: dropped a malformed line", path.display()),
+        }
+    }
+    let mut out = Vec::new();
+    match good.first_mut().filter(|line| is_header(line)) {
+        Some(_) => migrate(&mut good),
+        None => out = record::header(session_id, cwd, None),
+    }
+    for line in &good {
+        out.append(&mut jsonl::line(line));
+    }
+    atomic::write(path, &out)?;
+    Ok(copy)
+}
+
+/// Copies `path` to the name the original uses for repairs.
+pub fn backup(path: &Path) -> io::Result<PathBuf> {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(format!(".bak-{}-{}", std::process::id(), time::now_ms()));
+    let copy = PathBuf::from(name);
+    fs::copy(path, &copy)?;
+    Ok(copy)
+}
+
+fn is_header(line: &Map<String, Value>) -> bool {
+    line.get("type").and_then(Value::as_str) == Some("session")
+        && line.get("id").is_some_and(Value::is_string)
+}
+
+/// Version 1 had no ids and counted lines; version 2 had another name for a role.
+fn migrate(lines: &mut [Map<String, Value>]) {
+    let version = lines[0].get("version").and_then(Value::as_u64).unwrap_or(1);
+    if version >= VERSION {
+        return;
+    }
+    if version < 2 {
+        link(lines);
+    }
+    for line in lines.iter_mut() {
+        if let Some(Value::Object(message)) = line.get_mut("message") {
+            if message.get("role").and_then(Value::as_str) == Some("hookMessage") {
+                message.insert("role".into(), "custom".into());
+            }
+        }
+    }
+    let header = &mut lines[0];
+    if header.contains_key("version") {
+        header.insert("version".into(), VERSION.into());
+    } else {
+        header.shift_insert(1, "version".into(), VERSION.into());
+    }
+}
+
+fn link(lines: &mut [Map<String, Value>]) {
+    let ids: Vec<String> = lines.iter().map(|_| id::short()).collect();
+    let mut parent = Value::Null;
+    for (at, line) in lines.iter_mut().enumerate().skip(1) {
+        line.insert("id".into(), ids[at].clone().into());
+        line.insert("parentId".into(), parent);
+        parent = ids[at].clone().into();
+        // Counted over all lines, the header being 0.
+        if let Some(kept) = line.shift_remove("firstKeptEntryIndex") {
+            let kept = kept.as_u64().and_then(|at| usize::try_from(at).ok());
+            if let Some(id) = kept.filter(|at| *at > 0).and_then(|at| ids.get(at)) {
+                line.insert("firstKeptEntryId".into(), id.clone().into());
+            }
+        }
+    }
+}
