@@ -143,7 +143,7 @@ impl Store {
         Ok(entry)
     }
 
-    /// Like `update`, but only an existing entry, and on disk when it returns: a user's own setting.
+    /// Like `update`, but always on disk when it returns: for what a user set.
     pub fn patch(
         &self,
         key: &str,
@@ -151,8 +151,10 @@ impl Store {
     ) -> Result<Arc<Entry>, Error> {
         let index = self.index(&self.agent_of(key));
         let (entry, done) = index.update(key, change)?;
-        if done == Change::Pending {
-            index.write(Durability::Disk)?;
+        match done {
+            Change::None => {}
+            Change::Pending => index.write(Durability::Disk)?,
+            Change::Durable => self.relink(key, &entry),
         }
         Ok(entry)
     }

@@ -60,6 +60,8 @@ pub struct Open {
 /// The end of an open file, shared by the run and those who add to it meanwhile.
 struct Tail {
     file: File,
+    /// What it must be if nobody else writes.
+    size: u64,
     leaf: Option<Id>,
     seen: Seen,
     open_calls: usize,
@@ -132,7 +134,7 @@ impl Store {
         let known = Stamp::of(&path).map_err(Error::io("read", &path))?;
         let is_new = known.is_none_or(|stamp| stamp.size == 0);
         let cached = known.and_then(|stamp| self.transcripts.cache.take(&path, stamp));
-        let (file, talk) = match cached {
+        let (file, mut talk) = match cached {
             Some(talk) => (append_to(&path)?, talk),
             None if is_new => (create(&path, opening)?, Conversation::default()),
             None => read(&path, opening)?,
@@ -140,10 +142,12 @@ impl Store {
         if opening.key == key::main_key(&self.agent_of(opening.key)) {
             link::main(self.paths(), &self.agent_of(opening.key), &path);
         }
+        let size = file.metadata().map_err(Error::io("read", &path))?.len();
         let tail = Tail {
             file,
+            size,
             leaf: talk.leaf.clone(),
-            seen: talk.seen.clone(),
+            seen: std::mem::take(&mut talk.seen),
             open_calls: talk.open_calls,
             arrivals: Vec::new(),
         };
@@ -238,11 +242,8 @@ impl Store {
             let tails = lock(&self.transcripts.tails);
             match tails.get(&path) {
                 None => break,
-                Some(Some(tail)) => {
-                    let tail = tail.clone();
-                    drop(tails);
-                    return lock(&tail).add_beside(&path, message);
-                }
+                // Under the lock of the table, so that the run cannot end meanwhile.
+                Some(Some(tail)) => return lock(tail).add_beside(&path, message),
                 Some(None) => {
                     let waited = self.transcripts.closed.wait_timeout(tails, PATIENCE);
                     drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -272,6 +273,7 @@ impl Tail {
             parent: self.leaf.as_deref(),
         });
         jsonl::append(&mut self.file, &line).map_err(Error::io("append to", path))?;
+        self.size += line.len() as u64;
         Ok((id.into(), line.len()))
     }
 
@@ -398,18 +400,21 @@ impl Transcript {
 
 impl Drop for Transcript {
     fn drop(&mut self) {
-        let mut tails = lock(&self.store.transcripts.tails);
+        let open = &self.store.transcripts;
+        let mut tails = lock(&open.tails);
         tails.remove(&self.path);
-        self.take_arrivals();
-        let mut talk = std::mem::take(&mut self.talk);
         let mut tail = lock(&self.tail);
-        talk.seen = std::mem::take(&mut tail.seen);
-        // What another program wrote meanwhile is not in `talk`; then the sizes differ.
-        if let Ok(stamp) = Stamp::of_file(&tail.file) {
-            self.store.transcripts.cache.put(&self.path, stamp, talk);
+        let mut talk = std::mem::take(&mut self.talk);
+        for (id, message, size) in std::mem::take(&mut tail.arrivals) {
+            talk.push(id, message, size);
         }
-        drop(tail);
-        self.store.transcripts.closed.notify_all();
+        talk.seen = std::mem::take(&mut tail.seen);
+        // What another program wrote meanwhile is not in `talk`; then the size is another.
+        let stamp = Stamp::of_file(&tail.file).ok();
+        if let Some(stamp) = stamp.filter(|stamp| stamp.size == tail.size) {
+            open.cache.put(&self.path, stamp, talk);
+        }
+        open.closed.notify_all();
     }
 }
 

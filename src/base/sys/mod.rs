@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod alive;
 pub mod beneath;
 pub mod peer;
 pub mod poll;
