@@ -127,7 +127,10 @@ pub fn read_message(text: &str, at_ms: u64) -> Option<Message> {
         _ => return Some(Message::Other),
     };
     for (name, value) in defaults {
-        if map.get(*name).is_none_or(|found| found.is_null() || *name == "timestamp") {
+        if map
+            .get(*name)
+            .is_none_or(|found| found.is_null() || *name == "timestamp")
+        {
             map.insert((*name).into(), value.clone());
         }
     }
@@ -200,7 +203,8 @@ mod tests {
 
     #[test]
     fn messages_of_other_versions_are_read_with_defaults() {
-        let old = r#"{"role":"assistant","content":"hi","stopReason":"endTurn","usage":{"input":-1}}"#;
+        let old =
+            r#"{"role":"assistant","content":"hi","stopReason":"endTurn","usage":{"input":-1}}"#;
         match read_message(old, 7) {
             Some(Message::Assistant(a)) => assert_eq!((a.text().as_str(), a.timestamp), ("hi", 7)),
             other => panic!("{other:?}"),

@@ -46,8 +46,8 @@ impl Serialize for Blob {
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Blob, D::Error> {
         let raw = Box::<RawValue>::deserialize(from)?;
-        let raw = RawValue::from_string(indent::compact(raw.get()))
-            .map_err(serde::de::Error::custom)?;
+        let raw =
+            RawValue::from_string(indent::compact(raw.get())).map_err(serde::de::Error::custom)?;
         Ok(Blob(raw.into()))
     }
 }

@@ -39,7 +39,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Io { action, path, err } => write!(f, "cannot {action} {}: {err}", path.display()),
+            Error::Io { action, path, err } => {
+                write!(f, "cannot {action} {}: {err}", path.display())
+            }
             Error::Corrupt { path, copy, why } => {
                 write!(f, "session store {} is not valid: {why}", path.display())?;
                 match copy {
@@ -48,7 +50,11 @@ impl fmt::Display for Error {
                 }
             }
             Error::StoreLocked { path } => {
-                write!(f, "timeout acquiring session store lock: {}", path.display())
+                write!(
+                    f,
+                    "timeout acquiring session store lock: {}",
+                    path.display()
+                )
             }
             Error::TranscriptLocked { path, holder } => {
                 f.write_str("session file locked (timeout 10000ms): ")?;

@@ -110,7 +110,10 @@ mod tests {
             let want = serde_json::to_string_pretty(&value).unwrap();
             let mut got = Vec::new();
             pretty(text.as_bytes(), 0, &mut got);
-            assert_eq!(String::from_utf8(got).unwrap(), want.replace("-1500.0", "-1.5e3"));
+            assert_eq!(
+                String::from_utf8(got).unwrap(),
+                want.replace("-1500.0", "-1.5e3")
+            );
             let mut again = Vec::new();
             pretty(want.as_bytes(), 0, &mut again);
             assert_eq!(String::from_utf8(again).unwrap(), want);

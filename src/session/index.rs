@@ -96,7 +96,9 @@ impl Index {
             let old = state.get(key);
             let mut entry = old.as_deref().cloned().unwrap_or_default();
             change(&mut entry);
-            entry.updated_at = entry.updated_at.max(old.as_ref().and_then(|e| e.updated_at));
+            entry.updated_at = entry
+                .updated_at
+                .max(old.as_ref().and_then(|e| e.updated_at));
             if let Some(old) = old.as_ref().filter(|old| ***old == entry) {
                 return Ok((old.clone(), Change::None));
             }
@@ -104,7 +106,10 @@ impl Index {
             state.set(key, Some(new.clone()));
             (old, new)
         };
-        if old.as_ref().is_some_and(|old| old.session_id == new.session_id) {
+        if old
+            .as_ref()
+            .is_some_and(|old| old.session_id == new.session_id)
+        {
             return Ok((new, Change::Pending));
         }
         self.settle(key, old, Some(&new))?;
@@ -330,8 +335,7 @@ fn entries(text: &[u8]) -> Result<Vec<(String, Box<RawValue>)>, String> {
         Ok(pairs) => Ok(pairs.0),
         Err(strict) => {
             let text = std::str::from_utf8(text).map_err(|err| err.to_string())?;
-            let map: Map<String, Value> =
-                json5::from_str(text).map_err(|_| strict.to_string())?;
+            let map: Map<String, Value> = json5::from_str(text).map_err(|_| strict.to_string())?;
             map.into_iter()
                 .map(|(name, value)| Ok((name, serde_json::value::to_raw_value(&value)?)))
                 .collect::<serde_json::Result<_>>()
@@ -359,7 +363,11 @@ fn render(slots: &[(Arc<str>, Arc<Entry>)], odd: &[(String, Box<RawValue>)]) -> 
         item(key, &write, &mut out);
     }
     for (name, raw) in odd {
-        item(name, &|to| to.extend_from_slice(raw.get().as_bytes()), &mut out);
+        item(
+            name,
+            &|to| to.extend_from_slice(raw.get().as_bytes()),
+            &mut out,
+        );
     }
     out.extend_from_slice(if out.is_empty() { b"{}" } else { b"\n}" });
     out

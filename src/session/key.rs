@@ -132,7 +132,8 @@ pub fn kind(key: &str) -> Kind {
 }
 
 pub fn is_subagent(key: &str) -> bool {
-    split(key).map_or(key, |(_, rest)| rest)
+    split(key)
+        .map_or(key, |(_, rest)| rest)
         .starts_with("subagent:")
 }
 
@@ -154,7 +155,11 @@ pub fn sanitize_id(text: &str) -> String {
         }
     }
     let id: String = id.trim_matches('-').chars().take(ID_CHARS).collect();
-    if id.is_empty() { DEFAULT_AGENT.into() } else { id }
+    if id.is_empty() {
+        DEFAULT_AGENT.into()
+    } else {
+        id
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +172,14 @@ mod tests {
             agent: "ops".into(),
             global: false,
         };
-        for key in ["main", " MAIN ", "", "agent:ops:main", "agent:OPS:Main", "agent:ops:"] {
+        for key in [
+            "main",
+            " MAIN ",
+            "",
+            "agent:ops:main",
+            "agent:OPS:Main",
+            "agent:ops:",
+        ] {
             assert_eq!(canonical(key, &defaults), "agent:ops:main", "{key}");
         }
         assert_eq!(canonical("agent:main:main", &defaults), "agent:main:main");

@@ -69,7 +69,10 @@ mod tests {
         fs::remove_file(folder.join("main.jsonl")).unwrap();
         fs::write(folder.join("main.jsonl"), "real").unwrap();
         main(&paths, "main", &folder.join("a.jsonl"));
-        assert_eq!(fs::read_to_string(folder.join("main.jsonl")).unwrap(), "real");
+        assert_eq!(
+            fs::read_to_string(folder.join("main.jsonl")).unwrap(),
+            "real"
+        );
         fs::remove_dir_all(dir).unwrap();
     }
 }

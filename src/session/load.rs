@@ -150,8 +150,7 @@ impl Scan {
         for (step, &at) in path.iter().enumerate() {
             let line = &self.lines[at];
             let id = &self.ids[line.id];
-            let special =
-                Some(step) == compaction || Some(step) == snapshot || Some(step) == level;
+            let special = Some(step) == compaction || Some(step) == snapshot || Some(step) == level;
             let shown = step >= kept && line.kind != Kind::Other && line.kind != Kind::Compaction;
             if !special && !shown {
                 talk.pass(id.clone());
@@ -244,7 +243,10 @@ impl Line {
             reader.seek_relative((self.offset - *at) as i64)?;
         }
         let mut text = Vec::with_capacity(self.size);
-        reader.by_ref().take(self.size as u64).read_to_end(&mut text)?;
+        reader
+            .by_ref()
+            .take(self.size as u64)
+            .read_to_end(&mut text)?;
         *at = self.offset + self.size as u64;
         Ok(serde_json::from_slice(&text).ok())
     }

@@ -223,7 +223,10 @@ mod tests {
             timestamp: 5,
         });
         for (line, want) in [
-            (header("s", Path::new("/w"), None), "type version id timestamp cwd"),
+            (
+                header("s", Path::new("/w"), None),
+                "type version id timestamp cwd",
+            ),
             (message(spot, &user), "type id parentId timestamp message"),
             (
                 model_change(spot, "p", "m"),

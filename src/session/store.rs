@@ -76,7 +76,10 @@ impl Store {
 
     /// Takes a new configuration's default agent and scope; the store's place needs a restart.
     pub fn reconfigure(&self, config: &Config) {
-        *self.defaults.write().unwrap_or_else(PoisonError::into_inner) = Defaults::of(config);
+        *self
+            .defaults
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Defaults::of(config);
     }
 
     pub fn defaults(&self) -> Defaults {
@@ -128,11 +131,7 @@ impl Store {
     /// Changes (or creates) an entry. A new entry or a new session id is on disk when this returns;
     /// other changes are visible at once and written within a fraction of a second. `updatedAt`
     /// never goes back.
-    pub fn update(
-        &self,
-        key: &str,
-        change: impl FnOnce(&mut Entry),
-    ) -> Result<Arc<Entry>, Error> {
+    pub fn update(&self, key: &str, change: impl FnOnce(&mut Entry)) -> Result<Arc<Entry>, Error> {
         let index = self.index(&self.agent_of(key));
         let (entry, done) = index.update(key, change)?;
         match done {
@@ -144,11 +143,7 @@ impl Store {
     }
 
     /// Like `update`, but always on disk when it returns: for what a user set.
-    pub fn patch(
-        &self,
-        key: &str,
-        change: impl FnOnce(&mut Entry),
-    ) -> Result<Arc<Entry>, Error> {
+    pub fn patch(&self, key: &str, change: impl FnOnce(&mut Entry)) -> Result<Arc<Entry>, Error> {
         let index = self.index(&self.agent_of(key));
         let (entry, done) = index.update(key, change)?;
         match done {
@@ -166,7 +161,10 @@ impl Store {
 
     /// Matching sessions, newest first.
     pub fn list(&self, filter: &Filter) -> Result<Vec<(Arc<str>, Arc<Entry>)>, Error> {
-        let search = filter.search.as_ref().map(|text| text.trim().to_lowercase());
+        let search = filter
+            .search
+            .as_ref()
+            .map(|text| text.trim().to_lowercase());
         let agents = match &filter.agent {
             Some(agent) => vec![agent.clone()],
             None => self.agents(),
@@ -265,17 +263,25 @@ impl Store {
 
     fn relink(&self, key: &str, entry: &Entry) {
         let agent = self.agent_of(key);
-        if let Some(id) = entry.session_id.as_deref().filter(|_| key == key::main_key(&agent)) {
-            let file = self.transcript_file(key, entry).unwrap_or_else(|| {
-                self.folder(&agent).join(format!("{id}.jsonl"))
-            });
+        if let Some(id) = entry
+            .session_id
+            .as_deref()
+            .filter(|_| key == key::main_key(&agent))
+        {
+            let file = self
+                .transcript_file(key, entry)
+                .unwrap_or_else(|| self.folder(&agent).join(format!("{id}.jsonl")));
             link::main(&self.paths, &agent, Path::new(&file));
         }
     }
 
     fn write_behind(&self, index: Arc<Index>) {
         let mut pending = lock(&self.behind.state);
-        if !pending.indexes.iter().any(|other| Arc::ptr_eq(other, &index)) {
+        if !pending
+            .indexes
+            .iter()
+            .any(|other| Arc::ptr_eq(other, &index))
+        {
             pending.indexes.push(index);
             self.behind.wake.notify_one();
         }
@@ -301,7 +307,10 @@ impl Behind {
         loop {
             let mut pending = lock(&self.state);
             while pending.indexes.is_empty() && !pending.stop {
-                pending = self.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
+                pending = self
+                    .wake
+                    .wait(pending)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             if pending.stop {
                 return;
@@ -354,8 +363,13 @@ impl Filter {
                 .agent
                 .as_ref()
                 .is_none_or(|agent| key::agent_of(key) == Some(agent))
-            && self.since_ms.is_none_or(|since| entry.updated_at.unwrap_or(0) >= since)
-            && self.label.as_ref().is_none_or(|label| entry.label.as_ref() == Some(label))
+            && self
+                .since_ms
+                .is_none_or(|since| entry.updated_at.unwrap_or(0) >= since)
+            && self
+                .label
+                .as_ref()
+                .is_none_or(|label| entry.label.as_ref() == Some(label))
             && self
                 .spawned_by
                 .as_ref()

@@ -172,7 +172,10 @@ impl Store {
         let entry = entry.filter(|e| e.session_id.as_deref() == Some(opening.session_id));
         entry
             .and_then(|entry| self.transcript_file(opening.key, &entry))
-            .unwrap_or_else(|| self.folder(&agent).join(format!("{}.jsonl", opening.session_id)))
+            .unwrap_or_else(|| {
+                self.folder(&agent)
+                    .join(format!("{}.jsonl", opening.session_id))
+            })
     }
 
     /// The existing transcript of an entry: its `sessionFile`, beside the store, in the agent's
