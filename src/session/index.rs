@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Largest store that is read. 1,000 sessions with a long skills text each stay far below.
 const MAX_STORE: u64 = 256 * 1024 * 1024;
 
+/// A key and its entry.
+pub type Named = (Arc<str>, Arc<Entry>);
+
 pub struct Index {
     path: PathBuf,
     /// Our own lock file for this store.
@@ -31,7 +34,7 @@ pub struct Index {
 
 #[derive(Default)]
 struct State {
-    slots: Vec<(Arc<str>, Arc<Entry>)>,
+    slots: Vec<Named>,
     at: HashMap<Arc<str>, usize>,
     /// Values that are no entries; carried along.
     odd: Vec<(String, Box<RawValue>)>,
@@ -78,7 +81,7 @@ impl Index {
     pub fn select(
         &self,
         mut keep: impl FnMut(&str, &Entry) -> bool,
-    ) -> Result<Vec<(Arc<str>, Arc<Entry>)>, Error> {
+    ) -> Result<Vec<Named>, Error> {
         let state = self.fresh()?;
         let picked = state.slots.iter().filter(|(key, entry)| keep(key, entry));
         Ok(picked.cloned().collect())
@@ -345,7 +348,7 @@ fn entries(text: &[u8]) -> Result<Vec<(String, Box<RawValue>)>, String> {
 }
 
 /// The whole file: two-space indentation, no newline at the end.
-fn render(slots: &[(Arc<str>, Arc<Entry>)], odd: &[(String, Box<RawValue>)]) -> Vec<u8> {
+fn render(slots: &[Named], odd: &[(String, Box<RawValue>)]) -> Vec<u8> {
     let mut compact = Vec::new();
     let mut out = Vec::new();
     let mut item = |name: &str, value: &dyn Fn(&mut Vec<u8>), out: &mut Vec<u8>| {

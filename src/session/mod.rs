@@ -24,6 +24,7 @@ mod transcript;
 
 pub use entry::{Blob, Entry};
 pub use error::Error;
+pub use index::Named;
 pub use record::{Compaction, MODEL_SNAPSHOT};
 pub use store::{Filter, Store};
 pub use transcript::{Opening, Transcript};

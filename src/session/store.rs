@@ -1,7 +1,7 @@
 //! All sessions of a state directory: one `Index` per `sessions.json`, opened when first asked for,
 //! and the one thread that writes small changes behind.
 
-use super::index::{Change, Index};
+use super::index::{Change, Index, Named};
 use super::key::{self, Defaults};
 use super::{Entry, Error, link};
 use crate::base::atomic::Durability;
@@ -160,7 +160,7 @@ impl Store {
     }
 
     /// Matching sessions, newest first.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<(Arc<str>, Arc<Entry>)>, Error> {
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Named>, Error> {
         let search = filter
             .search
             .as_ref()
@@ -182,7 +182,7 @@ impl Store {
                     && search.as_ref().is_none_or(|text| matches(text, key, entry))
             })?);
         }
-        found.sort_by(|(_, a), (_, b)| b.updated_at.cmp(&a.updated_at));
+        found.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.updated_at));
         found.truncate(filter.limit.unwrap_or(usize::MAX));
         Ok(found)
     }
@@ -193,18 +193,18 @@ impl Store {
     }
 
     /// Sessions whose current transcript is `id` (more than one only after hand edits).
-    pub fn by_session_id(&self, id: &str) -> Result<Vec<(Arc<str>, Arc<Entry>)>, Error> {
+    pub fn by_session_id(&self, id: &str) -> Result<Vec<Named>, Error> {
         self.find(|_, entry| entry.session_id.as_deref() == Some(id))
     }
 
-    pub fn by_label(&self, label: &str) -> Result<Vec<(Arc<str>, Arc<Entry>)>, Error> {
+    pub fn by_label(&self, label: &str) -> Result<Vec<Named>, Error> {
         self.find(|_, entry| entry.label.as_deref() == Some(label))
     }
 
     fn find(
         &self,
         keep: impl Fn(&str, &Entry) -> bool,
-    ) -> Result<Vec<(Arc<str>, Arc<Entry>)>, Error> {
+    ) -> Result<Vec<Named>, Error> {
         let mut found = Vec::new();
         for agent in self.agents() {
             found.append(&mut self.index(&agent).select(&keep)?);
