@@ -78,10 +78,7 @@ impl Index {
     }
 
     /// Every entry that passes `keep`.
-    pub fn select(
-        &self,
-        mut keep: impl FnMut(&str, &Entry) -> bool,
-    ) -> Result<Vec<Named>, Error> {
+    pub fn select(&self, mut keep: impl FnMut(&str, &Entry) -> bool) -> Result<Vec<Named>, Error> {
         let state = self.fresh()?;
         let picked = state.slots.iter().filter(|(key, entry)| keep(key, entry));
         Ok(picked.cloned().collect())

@@ -201,10 +201,7 @@ impl Store {
         self.find(|_, entry| entry.label.as_deref() == Some(label))
     }
 
-    fn find(
-        &self,
-        keep: impl Fn(&str, &Entry) -> bool,
-    ) -> Result<Vec<Named>, Error> {
+    fn find(&self, keep: impl Fn(&str, &Entry) -> bool) -> Result<Vec<Named>, Error> {
         let mut found = Vec::new();
         for agent in self.agents() {
             found.append(&mut self.index(&agent).select(&keep)?);
