@@ -9,7 +9,7 @@ use crate::net::frame;
 use crate::wire::gateway::frame::{Event, Response, RpcError, StateVersion};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tungstenite::Bytes;
 
@@ -39,6 +39,8 @@ pub struct Client {
     /// The peer may be a command started for the agent: it has neither admin nor approvals.
     pub confined: bool,
     pub connected_at_ms: u64,
+    /// Requests that wait for or run on a pool thread.
+    pub in_flight: AtomicUsize,
     pub outbox: Arc<Outbox>,
 }
 
@@ -323,6 +325,7 @@ pub(super) mod tests {
             remote_ip: None,
             confined: false,
             connected_at_ms: 0,
+            in_flight: AtomicUsize::new(0),
             outbox,
         };
         (Arc::new(client), theirs)

@@ -2,16 +2,19 @@
 //! two of them at once, except that the registry of clients is held while their outboxes take a
 //! broadcast.
 
-use super::broadcast::{Clients, Rules};
+use super::broadcast::{Client, Clients, Rules};
 use super::dedupe::Dedupe;
 use super::devices::Devices;
 use super::host;
+use super::http::health::Probe;
+use super::http::plane::Plane;
 use super::outbox::Flusher;
 use super::pool::Pool;
 use super::presence::Presence;
 use super::system_events::SystemEvents;
 use crate::base::time::now_ms;
 use crate::config::Live;
+use crate::config::listen::Listen;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +23,8 @@ use std::time::Instant;
 
 pub struct Core {
     pub config: Live,
+    /// What was decided at start: port, bind, the shared secret. Changing it takes a restart.
+    pub listen: Listen,
     pub clients: Clients,
     pub presence: Presence,
     pub devices: Devices,
@@ -30,6 +35,10 @@ pub struct Core {
     pub flusher: Arc<Flusher>,
     /// The last health payload; `{}` before the first one.
     pub health: Cached,
+    /// What `GET /health` answers.
+    pub probe: Probe,
+    /// The HTTP server behind the front; runs once it is needed.
+    pub plane: Plane,
     pub started: Instant,
     /// Process id of the tool runner, 0 when there is none: local peers below it are confined.
     pub exec_pid: AtomicU32,
@@ -39,7 +48,7 @@ pub struct Core {
 pub struct Cached(RwLock<Arc<RawValue>>);
 
 impl Core {
-    pub fn new(config: Live) -> Arc<Core> {
+    pub fn new(config: Live, listen: Listen) -> Arc<Core> {
         let devices = Devices::open(&config.paths().state);
         Arc::new(Core {
             clients: Clients::default(),
@@ -50,8 +59,11 @@ impl Core {
             pool: Pool::default(),
             flusher: Arc::default(),
             health: Cached::default(),
+            probe: Probe::new(&config, &listen),
+            plane: Plane::default(),
             started: Instant::now(),
             exec_pid: AtomicU32::new(0),
+            listen,
             config,
         })
     }
@@ -70,6 +82,12 @@ impl Core {
     pub fn sweep(&self) {
         self.dedupe.sweep();
         self.devices.sweep();
+    }
+
+    /// What follows an accepted connection, once the client has its hello.
+    pub(super) fn connected(self: &Arc<Self>, _client: &Arc<Client>) {
+        // Token use and what the device said of itself; the client does not wait for the disk.
+        self.devices.save_later();
     }
 
     /// Tells every client that the gateway goes and closes them. `restarting` says whether it
@@ -106,5 +124,32 @@ impl Default for Cached {
     fn default() -> Cached {
         let empty = RawValue::from_string("{}".into()).expect("an object is JSON");
         Cached(RwLock::new(empty.into()))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config::listen::Flags;
+    use crate::config::{Env, Paths, listen};
+    use std::path::PathBuf;
+
+    /// A core on a fresh state folder, with token `tok` and `config` as its file.
+    pub fn core(config: &str) -> (Arc<Core>, PathBuf) {
+        let dir = crate::base::id::temp_dir("core");
+        std::fs::write(dir.join("openclaw.json"), config).unwrap();
+        let home = dir.to_str().unwrap();
+        let env = Env::from_pairs(&[
+            ("HOME", home),
+            ("OPENCLAW_STATE_DIR", home),
+            ("OPENCLAW_GATEWAY_TOKEN", "tok"),
+        ]);
+        let live = Live::open(Paths::resolve(&env, None), env);
+        let flags = Flags {
+            allow_unconfigured: true,
+            ..Flags::default()
+        };
+        let listen = listen::resolve(&live.current(), &flags).unwrap();
+        (Core::new(live, listen), dir)
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const REQUEST: Shape = Shape::Closed(&[
     required("type", Shape::Literal("req")),
@@ -17,6 +18,10 @@ const REQUEST: Shape = Shape::Closed(&[
     required("method", NON_EMPTY),
     optional("params", Shape::Any),
 ]);
+
+/// Requests of one connection that may wait for or run on a pool thread: a page at start sends a
+/// dozen; the rest of the pool is for others.
+const MAX_IN_FLIGHT: usize = 64;
 
 /// Longest method name repeated in an answer, bytes.
 const MAX_NAME: usize = 200;
@@ -129,12 +134,20 @@ fn run(core: &Arc<Core>, client: &Arc<Client>, request: Request) {
         client: client.clone(),
         id: request.id.clone().into(),
     };
+    if client.in_flight.fetch_add(1, Ordering::Relaxed) >= MAX_IN_FLIGHT {
+        client.in_flight.fetch_sub(1, Ordering::Relaxed);
+        return responder.error(&RpcError::unavailable(format!(
+            "more than {MAX_IN_FLIGHT} requests of this connection are in work; wait for an answer"
+        )));
+    }
     let (core, client) = (core.clone(), client.clone());
     let pool = core.pool.clone();
-    if pool
-        .run(move || call(&core, &client, &request, handler))
-        .is_err()
-    {
+    let job = move || {
+        call(&core, &client, &request, handler);
+        client.in_flight.fetch_sub(1, Ordering::Relaxed);
+    };
+    if pool.run(job).is_err() {
+        responder.client.in_flight.fetch_sub(1, Ordering::Relaxed);
         responder.error(&RpcError::unavailable(
             "the gateway has too many requests waiting; try again",
         ));
@@ -191,20 +204,12 @@ fn call(core: &Arc<Core>, client: &Arc<Client>, request: &Request, handler: Hand
 #[cfg(test)]
 mod tests {
     use super::super::broadcast::tests::{client, next};
+    use super::super::core::tests::core;
     use super::*;
-    use crate::config::{Env, Live, Paths};
     use serde_json::json;
 
-    fn core() -> (Arc<Core>, std::path::PathBuf) {
-        let dir = crate::base::id::temp_dir("dispatch");
-        let state = dir.to_str().unwrap();
-        let env = Env::from_pairs(&[("HOME", state), ("OPENCLAW_STATE_DIR", state)]);
-        let live = Live::open(Paths::resolve(&env, None), env);
-        (Core::new(live), dir)
-    }
-
     fn ask(frames: &[&str]) -> Vec<Value> {
-        let (core, dir) = core();
+        let (core, dir) = core("{}");
         let (client, mut far) = client("operator", &["operator.read", "operator.pairing"]);
         for frame in frames {
             message(&core, &client, frame);
@@ -270,7 +275,7 @@ mod tests {
 
     #[test]
     fn text_that_is_not_json_is_ignored() {
-        let (core, dir) = core();
+        let (core, dir) = core("{}");
         let (client, mut far) = client("operator", &[]);
         let deep = "[".repeat(100_000);
         for text in ["", "{", "\u{0}", &deep] {

@@ -107,7 +107,16 @@ impl Outbox {
         }
         self.push(state, frame::close(code, reason));
         state.closing = Some(Instant::now() + CLOSE_GRACE);
+        self.finish_if_sent(state);
         self.park(state);
+    }
+
+    /// Ends our direction once the close frame has left, so that a client which does not answer it
+    /// ends too.
+    fn finish_if_sent(&self, state: &State) {
+        if state.closing.is_some() && state.queue.is_empty() && !state.ended {
+            self.stream.finish();
+        }
     }
 
     /// The reader has left: drops the queue and ends the socket.
@@ -144,7 +153,10 @@ impl Outbox {
         let mut rest = bytes;
         if state.queue.is_empty() {
             match self.stream.send_now(&rest) {
-                Ok(sent) if sent == rest.len() => return,
+                Ok(sent) if sent == rest.len() => {
+                    state.partial = false;
+                    return;
+                }
                 Ok(sent) => {
                     state.partial = sent > 0;
                     rest = rest.slice(sent..);
@@ -191,6 +203,7 @@ impl Outbox {
         if state.queue.is_empty() {
             // A burst may have grown it; an idle connection keeps nothing.
             state.queue = VecDeque::new();
+            self.finish_if_sent(&state);
         }
         self.drained.notify_all();
     }

@@ -26,8 +26,8 @@ impl<'a> Poll<'a> {
         Poll::default()
     }
 
-    /// Adds a descriptor; its place is the number of those added before.
-    pub fn add(&mut self, fd: BorrowedFd<'a>, what: For) {
+    /// Adds a descriptor and returns its place in the set. The same one may be added twice.
+    pub fn add(&mut self, fd: BorrowedFd<'a>, what: For) -> usize {
         self.entries.push(libc::pollfd {
             fd: fd.as_raw_fd(),
             events: match what {
@@ -37,6 +37,7 @@ impl<'a> Poll<'a> {
             },
             revents: 0,
         });
+        self.entries.len() - 1
     }
 
     /// Waits until something is ready or `timeout` has passed; says whether something is.

@@ -1,0 +1,199 @@
+//! The front: every connection arrives here, shows the head of a request, and is sent on.
+//!
+//! WebSocket upgrades stay in this process and thread; the probes are answered at once; everything
+//! else is relayed to the HTTP plane, which therefore never meets the network.
+
+use super::auth::{self, Forwarding};
+use super::connection;
+use super::core::Core;
+use super::handshake::{Facts, Trust};
+use super::http::plane;
+use crate::net::head::{self, Head, Input};
+use crate::net::listen::{self, Accepting, Admitted, Listener, Service};
+use crate::net::relay::{self, Body};
+use crate::net::stream::{Peer, Stream};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From the opened connection to its first byte, and from there to the whole head.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a probe's connection may stay open between two questions.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// The canvas reload socket, the one upgrade that is not the gateway's.
+const CANVAS_SOCKET: &str = "/__openclaw__/ws";
+
+struct Front(Arc<Core>);
+
+/// Where a request goes.
+enum Route {
+    Gateway { facts: Facts, key: String },
+    Probe { answer: Vec<u8>, last: bool },
+    Plane { head: Vec<u8>, body: Body },
+    Refuse(&'static str),
+}
+
+/// Starts accepting on all listeners.
+pub fn serve(core: &Arc<Core>, listeners: Vec<Listener>) -> io::Result<Accepting> {
+    listen::start(listeners, Arc::new(Front(core.clone())))
+}
+
+impl Service for Front {
+    fn serve(&self, connection: Admitted) {
+        let stream = connection.stream.clone();
+        let mut input = Input::default();
+        let mut idle = HEAD_TIME;
+        loop {
+            let len = match input.head(&stream, idle, HEAD_TIME) {
+                Ok(Some(len)) => len,
+                Ok(None) | Err(head::Error::Io(_)) => return,
+                Err(err) => return refuse(&stream, status_of(&err)),
+            };
+            match self.route(&input.bytes()[..len], connection.peer) {
+                Route::Probe { answer, last } => {
+                    // A client that does not even take this has broken off.
+                    if !matches!(stream.send_now(&answer), Ok(sent) if sent == answer.len()) || last
+                    {
+                        return;
+                    }
+                    input.consume(len);
+                    idle = KEEP_ALIVE;
+                }
+                Route::Gateway { facts, key } => {
+                    let rest = input.into_rest(len);
+                    return connection::serve(&self.0, stream, facts, &key, rest);
+                }
+                Route::Plane { head, body } => {
+                    return self.relay(&stream, head, input.into_rest(len), body);
+                }
+                Route::Refuse(status) => return refuse(&stream, status),
+            }
+        }
+    }
+
+    fn is_shared(&self, ip: IpAddr) -> bool {
+        let config = self.0.config.current();
+        auth::is_trusted(ip, &config.config.gateway.trusted_proxies)
+    }
+}
+
+impl Front {
+    /// Reads the head and decides. Not part of `serve`, so that its buffers are gone from the stack
+    /// while a connection lives.
+    #[inline(never)]
+    fn route(&self, bytes: &[u8], peer: Peer) -> Route {
+        let mut slots = head::slots();
+        let head = match head::parse(bytes, &mut slots) {
+            Ok(head) => head,
+            Err(err) => return Route::Refuse(status_of(&err)),
+        };
+        if head.wants_websocket() && head.path() != CANVAS_SOCKET {
+            return upgrade(&head, peer);
+        }
+        if ["GET", "HEAD"].contains(&head.method) && !head.has_body() {
+            let last = head.closes();
+            if let Some(answer) = self.0.probe.answer(&self.0, &head, last) {
+                return Route::Probe { answer, last };
+            }
+        }
+        let body = match body(&head) {
+            Ok(body) => body,
+            Err(status) => return Route::Refuse(status),
+        };
+        let trust = Trust::of(&peer, &self.0);
+        Route::Plane {
+            head: self.0.plane.rewritten(&head, peer, trust),
+            body,
+        }
+    }
+
+    #[inline(never)]
+    fn relay(&self, stream: &Stream, mut request: Vec<u8>, rest: Vec<u8>, body: Body) {
+        let plane = match plane::connect(&self.0) {
+            Ok(plane) => Stream::Unix(plane),
+            Err(err) => {
+                log::error!("cannot reach the HTTP plane: {err}");
+                return refuse(stream, "503 Service Unavailable");
+            }
+        };
+        // Bytes of a next request (pipelining) stay unread: this connection ends after the answer.
+        let (rest, body) = match body {
+            Body::Length(all) => {
+                let have = usize::try_from(all).map_or(rest.len(), |all| all.min(rest.len()));
+                (&rest[..have], Body::Length(all - have as u64))
+            }
+            Body::Open => (&rest[..], Body::Open),
+        };
+        request.extend_from_slice(rest);
+        if let Err(err) = relay::relay(stream, &plane, request, body) {
+            log::debug!("relay: {err}");
+        }
+    }
+}
+
+/// The facts of an upgrade, or what is wrong with it.
+fn upgrade(head: &Head, peer: Peer) -> Route {
+    let Some(key) = head.header("sec-websocket-key").filter(|k| !k.is_empty()) else {
+        return Route::Refuse("400 Bad Request");
+    };
+    if head.method != "GET" || head.minor == 0 || !head.lists("connection", "upgrade") {
+        return Route::Refuse("400 Bad Request");
+    }
+    if head.header("sec-websocket-version") != Some("13") {
+        return Route::Refuse("426 Upgrade Required\r\nSec-WebSocket-Version: 13");
+    }
+    let text = |name| head.header(name).map(str::to_string);
+    Route::Gateway {
+        key: key.to_string(),
+        facts: Facts {
+            peer,
+            page: text("origin"),
+            nonce: String::new(),
+            forwarding: Forwarding {
+                host: text("host"),
+                forwarded_for: text("x-forwarded-for"),
+                real_ip: text("x-real-ip"),
+                forwarded: head.has("x-forwarded-for")
+                    || head.has("x-real-ip")
+                    || head.has("x-forwarded-host"),
+            },
+        },
+    }
+}
+
+/// How much body follows. A head that says two things about it is refused: the plane might believe
+/// the other one.
+fn body(head: &Head) -> Result<Body, &'static str> {
+    const BAD: &str = "400 Bad Request";
+    let length = head.header("content-length");
+    if head.has("transfer-encoding") {
+        return match length {
+            None if head.lists("transfer-encoding", "chunked") => Ok(Body::Open),
+            _ => Err(BAD),
+        };
+    }
+    match length {
+        None if head.has("content-length") => Err(BAD),
+        None => Ok(Body::Length(0)),
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+            text.parse().map(Body::Length).map_err(|_| BAD)
+        }
+        Some(_) => Err(BAD),
+    }
+}
+
+fn status_of(err: &head::Error) -> &'static str {
+    match err {
+        head::Error::TooLarge => "431 Request Header Fields Too Large",
+        head::Error::Late => "408 Request Timeout",
+        head::Error::Malformed | head::Error::Io(_) => "400 Bad Request",
+    }
+}
+
+/// Best effort: the peer of a broken request may be gone.
+fn refuse(stream: &Stream, status: &str) {
+    let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let _ = stream.send_now(answer.as_bytes());
+    stream.finish();
+}

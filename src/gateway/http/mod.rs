@@ -1,0 +1,32 @@
+//! Everything over HTTP that is not a WebSocket: the order in which endpoints are tried, and what
+//! they share.
+
+pub mod avatar;
+pub mod control_ui;
+pub mod exchange;
+pub mod health;
+pub mod plane;
+
+pub use exchange::Exchange;
+
+use super::core::Core;
+use std::sync::Arc;
+
+/// Answers a request, or gives it back for the next endpoint.
+pub type Endpoint = fn(&Arc<Core>, Exchange) -> Option<Exchange>;
+
+/// In the order they are tried. The Control UI answers every path it is not told to leave alone,
+/// so it stands last.
+const ENDPOINTS: &[Endpoint] = &[avatar::serve, control_ui::serve];
+
+/// Serves one request.
+pub fn serve(core: &Arc<Core>, exchange: Exchange) {
+    let mut exchange = exchange;
+    for endpoint in ENDPOINTS {
+        match endpoint(core, exchange) {
+            Some(back) => exchange = back,
+            None => return,
+        }
+    }
+    exchange.text(404, "Not Found");
+}

@@ -1,0 +1,178 @@
+//! Copying one HTTP exchange between a client and the HTTP plane. Bounded buffers, one thread, and
+//! a deadline on whoever holds the other up.
+
+use super::stream::Stream;
+use crate::base::sys::poll::{For, Poll};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// Bytes on their way, in each direction.
+const BUFFER: usize = 8 * 1024;
+/// How long the client may keep silent in the middle of its request, or not take its answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a whole request body may take, however steadily it drips.
+const BODY_TIME: Duration = Duration::from_secs(600);
+/// The end of a chunked body without trailers.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// How the request's body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// After so many bytes.
+    Length(u64),
+    /// Chunked: the HTTP plane knows.
+    Open,
+}
+
+/// Bytes read on one side and not yet sent on the other.
+#[derive(Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+/// Sends `request` (the rewritten head and what was read of the body) to `plane`, passes on the
+/// rest of the body, and passes the answer back until the plane closes.
+pub fn relay(client: &Stream, plane: &Stream, request: Vec<u8>, body: Body) -> io::Result<()> {
+    let mut left = match body {
+        Body::Length(bytes) => bytes,
+        Body::Open => u64::MAX,
+    };
+    // Whether the client still owes something. Of a chunked body only the usual end is seen here,
+    // and only to stop the clock: reading goes on.
+    let mut owes = match body {
+        Body::Length(bytes) => bytes > 0,
+        Body::Open => !request.ends_with(LAST_CHUNK),
+    };
+    let body_until = Instant::now() + BODY_TIME;
+    let mut up = Pending {
+        bytes: request,
+        sent: 0,
+    };
+    let mut down = Pending::default();
+    loop {
+        let reads_client = up.is_empty() && left > 0;
+        let mut poll = Poll::new();
+        let from_client = reads_client.then(|| poll.add(client.as_fd(), For::Reading));
+        let to_client = (!down.is_empty()).then(|| poll.add(client.as_fd(), For::Writing));
+        let to_plane = (!up.is_empty()).then(|| poll.add(plane.as_fd(), For::Writing));
+        let from_plane = down
+            .is_empty()
+            .then(|| poll.add(plane.as_fd(), For::Reading));
+        let gone = poll.add(client.as_fd(), For::HangUp);
+
+        // Only the client can be late: the plane may think for as long as an agent's turn.
+        let on_client = to_client.is_some() || (reads_client && owes);
+        let in_time = poll.wait(on_client.then_some(PATIENCE))?;
+        if !in_time || (owes && Instant::now() > body_until) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let ready = |place: Option<usize>| place.is_some_and(|at| poll.ready(at));
+        if poll.hung_up(gone) {
+            return Ok(());
+        }
+        if ready(to_client) {
+            down.send_to(client)?;
+        }
+        if ready(to_plane) && up.send_to(plane).is_err() {
+            // The plane answers before it has the whole body (413): what it says still counts.
+            up = Pending::default();
+            left = 0;
+            owes = false;
+        }
+        if ready(from_client) {
+            let read = up.fill_from(client, left)?;
+            left = if read == 0 { 0 } else { left - read };
+            owes = left > 0 && !(body == Body::Open && up.bytes.ends_with(LAST_CHUNK));
+        }
+        if ready(from_plane) && down.fill_from(plane, u64::MAX)? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len()
+    }
+
+    /// Sends what the socket takes.
+    fn send_to(&mut self, stream: &Stream) -> io::Result<()> {
+        match stream.send_now(&self.bytes[self.sent..]) {
+            Ok(sent) => self.sent += sent,
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+            Err(err) => return Err(err),
+        }
+        Ok(())
+    }
+
+    /// Reads at most `most` bytes from a socket that has some. 0 at its end.
+    fn fill_from(&mut self, mut stream: &Stream, most: u64) -> io::Result<u64> {
+        let room = usize::try_from(most).map_or(BUFFER, |most| most.min(BUFFER));
+        self.bytes.resize(room, 0);
+        self.sent = 0;
+        let read = loop {
+            match stream.read(&mut self.bytes) {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.bytes.truncate(read.as_ref().copied().unwrap_or(0));
+        Ok(read? as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    fn pair() -> (Stream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Stream::Unix(ours), theirs)
+    }
+
+    #[test]
+    fn a_large_body_and_a_large_answer_pass_whole() {
+        let (client, mut browser) = pair();
+        let (plane, mut server) = pair();
+        let body = vec![7u8; 300_000];
+        let sent = body.clone();
+        let writer = std::thread::spawn(move || {
+            browser.write_all(&sent[1000..]).unwrap();
+            let mut answer = Vec::new();
+            browser.read_to_end(&mut answer).unwrap();
+            answer.len()
+        });
+        let serving = std::thread::spawn(move || {
+            let mut got = vec![0; 300_000];
+            server.read_exact(&mut got).unwrap();
+            server.write_all(&got).unwrap();
+        });
+        relay(
+            &client,
+            &plane,
+            body[..1000].to_vec(),
+            Body::Length(299_000),
+        )
+        .unwrap();
+        drop(client);
+        serving.join().unwrap();
+        assert_eq!(writer.join().unwrap(), 300_000);
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_body_arrives() {
+        let (client, mut browser) = pair();
+        let (plane, mut server) = pair();
+        server.write_all(b"413").unwrap();
+        drop(server);
+        relay(&client, &plane, b"x".to_vec(), Body::Open).unwrap();
+        drop(client);
+        let mut answer = String::new();
+        browser.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "413");
+    }
+}
