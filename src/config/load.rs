@@ -118,16 +118,17 @@ fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
     fresh.legacy_issues = legacy::issues(&fresh.value);
     fresh.issues = fresh.legacy_issues.clone();
     if fresh.issues.is_empty() {
-        fresh.issues = check(&keys::ROOT, &fresh.value, "");
+        let mut issues = check(&keys::ROOT, &fresh.value, "");
+        issues.extend(rules::in_sections(&fresh.value));
+        issues
+            .sort_by_cached_key(|issue| keys::check::rank(&keys::ROOT, &fresh.value, &issue.path));
+        fresh.issues = issues;
     }
     if fresh.issues.is_empty() {
         if fresh.exists {
             defaults::by_schema(&mut fresh.value);
         }
-        fresh.issues = rules::with_schema(&fresh.value);
-    }
-    if fresh.issues.is_empty() {
-        fresh.issues = rules::agent_folders(&fresh.value, &fresh.paths);
+        fresh.issues = rules::between_sections(&fresh.value, &fresh.paths);
     }
     if fresh.issues.is_empty() {
         let installed = |id: &str| has_channel_program(&fresh.env, id);

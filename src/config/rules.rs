@@ -5,14 +5,21 @@ use super::{Issue, Paths};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Rules that the original checks together with the keys.
-pub fn with_schema(value: &Value) -> Vec<Issue> {
+/// Rules inside one section: told together with the faults of single keys.
+pub fn in_sections(value: &Value) -> Vec<Issue> {
     let mut out = Vec::new();
     heartbeats(value, &mut out);
     tool_lists(value, &mut out);
     browser_profiles(value, &mut out);
-    broadcast(value, &mut out);
     channels(value, &mut out);
+    out
+}
+
+/// Rules between sections: only looked at when every section is fine by itself.
+pub fn between_sections(value: &Value, paths: &Paths) -> Vec<Issue> {
+    let mut out = Vec::new();
+    broadcast(value, &mut out);
+    out.extend(agent_folders(value, paths));
     out
 }
 
@@ -44,9 +51,13 @@ fn heartbeats(value: &Value, out: &mut Vec<Issue>) {
                 "such as 30m, or 0m for never",
             ));
         }
-        for key in ["start", "end"] {
+        // The original looks at the hours only where the beat itself is set.
+        for key in ["start", "end"]
+            .iter()
+            .filter(|_| beat["every"].is_string())
+        {
             let time = beat["activeHours"][key].as_str();
-            if time.is_some_and(|time| !is_time(time, key == "end")) {
+            if time.is_some_and(|time| !is_time(time, *key == "end")) {
                 out.push(issue(
                     format!("{path}.activeHours.{key}"),
                     "invalid time (use \"HH:MM\" 24h format)",
@@ -62,7 +73,7 @@ fn is_duration(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
     let number = text
         .strip_suffix("ms")
-        .or_else(|| text.strip_suffix(['s', 'm', 'h']))
+        .or_else(|| text.strip_suffix(['s', 'm', 'h', 'd']))
         .unwrap_or(&text);
     let mut parts = number.splitn(2, '.');
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -89,13 +100,17 @@ fn tool_lists(value: &Value, out: &mut Vec<Issue>) {
     let mut all = vec![("tools".to_string(), &value["tools"])];
     all.extend(agents(value).map(|(i, a)| (format!("agents.list.{i}.tools"), &a["tools"])));
     for (path, tools) in all {
+        let what = match path.starts_with("agents") {
+            true => "agent tools",
+            false => "tools",
+        };
         let mut check = |path: String, tools: &Value| {
             let filled = |key: &str| tools[key].as_array().is_some_and(|list| !list.is_empty());
             if filled("allow") && filled("alsoAllow") {
                 out.push(issue(
                     path,
-                    "allow and alsoAllow cannot both be set in one place",
-                    "put everything into allow, or use a profile with alsoAllow",
+                    format!("{what} cannot set both allow and alsoAllow in the same scope"),
+                    "put everything into allow, or drop allow and use a profile",
                 ));
             }
         };
@@ -196,7 +211,7 @@ fn account(id: &str, path: &str, block: &Value, out: &mut Vec<Issue>) {
 }
 
 /// Two agents in one folder would overwrite each other's credentials.
-pub fn agent_folders(value: &Value, paths: &Paths) -> Vec<Issue> {
+fn agent_folders(value: &Value, paths: &Paths) -> Vec<Issue> {
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (_, agent) in agents(value) {
         let Some(id) = agent["id"].as_str() else {
@@ -284,7 +299,8 @@ mod tests {
     use serde_json::json;
 
     fn told(value: Value) -> Vec<String> {
-        let found = with_schema(&value);
+        let mut found = in_sections(&value);
+        broadcast(&value, &mut found);
         found
             .iter()
             .map(|i| format!("{}: {}", i.path, i.message))
@@ -295,7 +311,7 @@ mod tests {
     fn rules_that_span_keys_speak_the_original_words() {
         assert_eq!(
             told(json!({
-                "agents": {"defaults": {"heartbeat": {"every": "1d"}}, "list": [
+                "agents": {"defaults": {"heartbeat": {"every": "1w"}}, "list": [
                     {"id": "a", "heartbeat": {"every": "30m", "activeHours": {"start": "8:00", "end": "24:00"}}}]},
                 "browser": {"profiles": {"x": {"color": "00aa00"}}},
                 "broadcast": {"strategy": "parallel", "p": ["a", "zz"]},
@@ -306,10 +322,10 @@ mod tests {
                 "agents.defaults.heartbeat.every: invalid duration (use ms, s, m, h)",
                 "agents.list.0.heartbeat.activeHours.start: invalid time (use \"HH:MM\" 24h format)",
                 "browser.profiles.x: Profile must set cdpPort or cdpUrl",
-                "broadcast.p.1: Unknown agent id \"zz\" (not in agents.list).",
                 "channels.telegram.allowFrom: channels.telegram.dmPolicy=\"open\" requires channels.telegram.allowFrom to include \"*\"",
                 "channels.telegram.accounts.b.webhookSecret: channels.telegram.accounts.b.webhookUrl requires channels.telegram.accounts.b.webhookSecret",
                 "channels.slack.signingSecret: channels.slack.mode=\"http\" requires channels.slack.signingSecret",
+                "broadcast.p.1: Unknown agent id \"zz\" (not in agents.list).",
             ]
         );
     }

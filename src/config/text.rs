@@ -75,10 +75,23 @@ fn reworded(text: &str, err: &json5::Error) -> String {
     );
     let place = err.position();
     let found = place.and_then(|at| {
-        let line = text.split('\n').nth(at.line)?;
-        Some((line.chars().nth(at.column)?, at.line + 1, at.column + 1))
+        let line = text.split_inclusive('\n').nth(at.line)?;
+        let mut column = at.column;
+        if code == ErrorCode::InvalidEscapeSequence {
+            // Reported where the escape starts; the original names the letter that is no digit.
+            let digits = line.chars().skip(column + 2);
+            column += 2 + digits.take_while(char::is_ascii_hexdigit).count();
+        }
+        if code == ErrorCode::LeadingZero {
+            column += 1;
+        }
+        Some((line.chars().nth(column)?, at.line + 1, column + 1))
     });
     match found {
+        // The original counts a line end as the start of the next line.
+        Some(('\n', line, _)) if !ended => {
+            format!("JSON5: invalid character '\\n' at {}:0", line + 1)
+        }
         Some((char, line, column)) if !ended => {
             format!(
                 "JSON5: invalid character {} at {line}:{column}",

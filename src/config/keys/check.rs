@@ -1,7 +1,7 @@
 //! Walking a value along the tables: every fault with its place, in the original's words and
 //! order (properties in table order, then unknown keys), and our hint beside it.
 
-use super::kind::{Form, Key, Kind, Range};
+use super::kind::{Form, Key, Kind, Mark, Range};
 use crate::config::Issue;
 use serde_json::{Map, Value};
 
@@ -47,8 +47,8 @@ pub fn in_table_order(kind: &Kind, value: Value) -> Value {
 fn sorted(keys: &[Key], rest: Option<&Kind>, mut map: Map<String, Value>) -> Value {
     let mut out = Map::new();
     for key in keys {
-        if let Some(value) = map.remove(key.name) {
-            out.insert(key.name.into(), in_table_order(&key.kind, value));
+        if let Some(value) = map.remove(key.name()) {
+            out.insert(key.name().into(), in_table_order(&key.kind, value));
         }
     }
     if let Some(kind) = rest {
@@ -74,16 +74,58 @@ pub fn kind_at<'k>(kind: &'k Kind, path: &[String]) -> Option<&'k Kind> {
         Kind::List(item) => first.parse::<usize>().ok().map(|_| *item)?,
         Kind::Map(item) | Kind::Named(item) => item,
         Kind::Object(keys) | Kind::Stripped(keys) => {
-            &keys.iter().find(|key| key.name == first)?.kind
+            &keys.iter().find(|key| key.name() == first)?.kind
         }
         Kind::ObjectOr(keys, other) => keys
             .iter()
-            .find(|key| key.name == first)
+            .find(|key| key.name() == first)
             .map_or(*other, |key| &key.kind),
         Kind::Union(kinds) => return kinds.iter().find_map(|kind| kind_at(kind, path)),
         _ => return None,
     };
     kind_at(below, rest)
+}
+
+/// Where an issue at `path` stands among all: as the tables list the keys, lists and maps in their
+/// own order, what concerns a whole object after its parts.
+pub fn rank(kind: &Kind, value: &Value, path: &str) -> Vec<usize> {
+    let mut rank = Vec::new();
+    let (mut kind, mut value) = (Some(kind), Some(value));
+    let mut rest = path;
+    while !rest.is_empty() {
+        let map = value.and_then(Value::as_object);
+        // A key may hold dots itself: the longest that is there counts.
+        let whole = map.and_then(|map| {
+            let starts = |key: &&String| {
+                rest.strip_prefix(key.as_str())
+                    .is_some_and(|after| after.is_empty() || after.starts_with('.'))
+            };
+            map.keys().filter(starts).max_by_key(|key| key.len())
+        });
+        let segment = match whole {
+            Some(key) => &rest[..key.len()],
+            None => rest.split('.').next().unwrap_or_default(),
+        };
+        rest = rest[segment.len()..].trim_start_matches('.');
+        let known: &[Key] = match kind {
+            Some(Kind::Object(keys) | Kind::Stripped(keys) | Kind::ObjectOr(keys, _)) => keys,
+            _ => &[],
+        };
+        let place = known.iter().position(|key| key.name() == segment);
+        let own = || {
+            let key = map.and_then(|map| map.keys().position(|key| key == segment));
+            key.or_else(|| segment.parse().ok())
+                .map_or(usize::MAX - 1, |at| known.len() + at)
+        };
+        rank.push(place.unwrap_or_else(own));
+        kind = kind.and_then(|kind| kind_at(kind, &[segment.to_string()]));
+        value = match value {
+            Some(Value::Array(list)) => segment.parse().ok().and_then(|at: usize| list.get(at)),
+            value => value.and_then(|value| value.get(segment)),
+        };
+    }
+    rank.push(usize::MAX);
+    rank
 }
 
 fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
@@ -144,10 +186,10 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
         },
         Kind::Int(range) => whole(value, range, &mut say, &expected("number")),
         Kind::Port => {
-            let range = Range {
-                above: Some(0.0),
-                min: None,
-                max: Some(65535.0),
+            // Below, in the original's words; above is ours.
+            let range = match value.and_then(Value::as_f64) {
+                Some(n) if n > 65535.0 => Range::Between(1.0, 65535.0),
+                _ => Range::Above(0.0),
             };
             whole(value, &range, &mut say, &expected("number"));
         }
@@ -201,7 +243,7 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
             Some(Value::Object(map)) => {
                 fields(keys, map, path, out);
                 for (key, value) in map {
-                    if !keys.iter().any(|known| known.name == key) {
+                    if !keys.iter().any(|known| known.name() == key) {
                         walk(other, Some(value), &join(path, key), out);
                     }
                 }
@@ -218,9 +260,9 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
 
 fn fields(keys: &[Key], map: &Map<String, Value>, path: &str, out: &mut Vec<Issue>) {
     for key in keys {
-        let value = map.get(key.name);
-        if value.is_some() || key.required {
-            walk(&key.kind, value, &join(path, key.name), out);
+        let value = map.get(key.name());
+        if value.is_some() || key.mark == Mark::Required {
+            walk(&key.kind, value, &join(path, key.name()), out);
         }
     }
 }
@@ -229,7 +271,7 @@ fn unknown(keys: &[Key], map: &Map<String, Value>, path: &str, out: &mut Vec<Iss
     let strange: Vec<&str> = map
         .keys()
         .map(String::as_str)
-        .filter(|key| !keys.iter().any(|known| known.name == *key))
+        .filter(|key| !keys.iter().any(|known| known.name() == *key))
         .collect();
     if strange.is_empty() {
         return;
@@ -242,7 +284,7 @@ fn unknown(keys: &[Key], map: &Map<String, Value>, path: &str, out: &mut Vec<Iss
         .collect();
     let hint = match near.is_empty() {
         true if keys.len() <= 12 => {
-            let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+            let names: Vec<&str> = keys.iter().map(|key| key.name()).collect();
             Some(format!("known here: {}", names.join(", ")))
         }
         true => None,
@@ -353,7 +395,7 @@ pub fn want(kind: &Kind) -> String {
         Kind::Map(_) | Kind::Named(_) => "an object".into(),
         Kind::Object(keys) | Kind::Stripped(keys) | Kind::ObjectOr(keys, _) => {
             const SHOWN: usize = 4;
-            let names: Vec<&str> = keys.iter().take(SHOWN).map(|key| key.name).collect();
+            let names: Vec<&str> = keys.iter().take(SHOWN).map(|key| key.name()).collect();
             let more = if keys.len() > SHOWN { ", …" } else { "" };
             format!("an object {{{}{more}}}", names.join(", "))
         }
@@ -366,24 +408,23 @@ pub fn want(kind: &Kind) -> String {
 
 impl Range {
     fn complaint(&self, number: f64) -> Option<String> {
-        if let Some(above) = self.above.filter(|above| number <= *above) {
-            return Some(format!("Too small: expected number to be >{above}"));
+        let small = |bound: String| Some(format!("Too small: expected number to be {bound}"));
+        match self {
+            Range::Above(above) if number <= *above => small(format!(">{above}")),
+            Range::From(min) | Range::Between(min, _) if number < *min => small(format!(">={min}")),
+            Range::Between(_, max) if number > *max => {
+                Some(format!("Too big: expected number to be <={max}"))
+            }
+            _ => None,
         }
-        if let Some(min) = self.min.filter(|min| number < *min) {
-            return Some(format!("Too small: expected number to be >={min}"));
-        }
-        self.max
-            .filter(|max| number > *max)
-            .map(|max| format!("Too big: expected number to be <={max}"))
     }
 
     fn words(&self) -> String {
-        match (self.above, self.min, self.max) {
-            (_, Some(min), Some(max)) => format!(" from {min} to {max}"),
-            (Some(above), _, _) => format!(" above {above}"),
-            (_, Some(min), None) => format!(" of at least {min}"),
-            (_, None, Some(max)) => format!(" of at most {max}"),
-            _ => String::new(),
+        match self {
+            Range::Free => String::new(),
+            Range::Above(above) => format!(" above {above}"),
+            Range::From(min) => format!(" of at least {min}"),
+            Range::Between(min, max) => format!(" from {min} to {max}"),
         }
     }
 }
@@ -422,7 +463,7 @@ pub fn nearest(key: &str, keys: &[Key]) -> Option<&'static str> {
     let typed = folded(key);
     let bound = typed.len().div_ceil(3).clamp(1, 3);
     keys.iter()
-        .map(|known| (distance(&typed, &folded(known.name)), known.name))
+        .map(|known| (distance(&typed, &folded(known.name())), known.name()))
         .filter(|(distance, _)| *distance <= bound)
         .min()
         .map(|(_, name)| name)

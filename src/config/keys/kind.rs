@@ -1,18 +1,42 @@
 //! What a configuration value may be: the part of a schema language that the tables need.
 
-/// One key of a section.
+/// One key of a section. Name, default and purpose are one text: every pointer in a table is a
+/// relocation, and every relocated page is private memory of each of our processes.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    pub name: &'static str,
+    #[doc(hidden)]
+    pub text: &'static str,
     pub kind: Kind,
-    pub required: bool,
+    pub mark: Mark,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Optional,
+    Required,
     /// The Node program does not know it and refuses a file that has it.
-    pub ours: bool,
+    Ours,
+}
+
+impl Key {
+    pub fn name(&self) -> &'static str {
+        self.part(0)
+    }
+
     /// In words, for people; empty when there is none. What the program fills in by itself is in
     /// `defaults`.
-    pub default: &'static str,
+    pub fn default(&self) -> &'static str {
+        self.part(1)
+    }
+
     /// Empty for a section whose keys explain it.
-    pub doc: &'static str,
+    pub fn doc(&self) -> &'static str {
+        self.part(2)
+    }
+
+    fn part(&self, n: usize) -> &'static str {
+        self.text.split('\0').nth(n).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +50,6 @@ pub enum Kind {
     },
     /// A string of a known form.
     Form(Form),
-    /// `above` excludes its bound, `min` and `max` include theirs.
     Number(Range),
     Int(Range),
     /// A TCP port. The original has no upper bound here; such a port cannot be listened on.
@@ -50,10 +73,14 @@ pub enum Kind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Range {
-    pub above: Option<f64>,
-    pub min: Option<f64>,
-    pub max: Option<f64>,
+pub enum Range {
+    Free,
+    /// The bound excluded.
+    Above(f64),
+    /// The bound included.
+    From(f64),
+    /// Both included.
+    Between(f64, f64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,20 +90,6 @@ pub enum Form {
     /// A telephone number, `+` and up to 15 digits.
     E164,
 }
-
-const FREE: Range = Range {
-    above: None,
-    min: None,
-    max: None,
-};
-const FROM_ZERO: Range = Range {
-    min: Some(0.0),
-    ..FREE
-};
-const OVER_ZERO: Range = Range {
-    above: Some(0.0),
-    ..FREE
-};
 
 pub const ANY: Kind = Kind::Any;
 pub const BOOL: Kind = Kind::Bool;
@@ -89,13 +102,13 @@ pub const NON_EMPTY: Kind = Kind::Text {
     max: usize::MAX,
 };
 pub const COLOR: Kind = Kind::Form(Form::Color);
-pub const NUMBER: Kind = Kind::Number(FREE);
-pub const ABOVE_ZERO: Kind = Kind::Number(OVER_ZERO);
-pub const INTEGER: Kind = Kind::Int(FREE);
+pub const NUMBER: Kind = Kind::Number(Range::Free);
+pub const ABOVE_ZERO: Kind = Kind::Number(Range::Above(0.0));
+pub const INTEGER: Kind = Kind::Int(Range::Free);
 /// At least 0.
-pub const NATURAL: Kind = Kind::Int(FROM_ZERO);
+pub const NATURAL: Kind = Kind::Int(Range::From(0.0));
 /// At least 1, said as `>0`.
-pub const POSITIVE: Kind = Kind::Int(OVER_ZERO);
+pub const POSITIVE: Kind = Kind::Int(Range::Above(0.0));
 pub const TEXT_OR_NUMBER: Kind = Kind::Union(&[TEXT, NUMBER]);
 pub const SCALAR: Kind = Kind::Union(&[TEXT, NUMBER, BOOL]);
 pub const BOOL_OR_AUTO: Kind = Kind::Union(&[BOOL, Kind::Literals(&["auto"])]);
@@ -106,33 +119,19 @@ pub const fn short(max: usize) -> Kind {
 }
 
 pub const fn int_from(min: i64) -> Kind {
-    Kind::Int(Range {
-        min: Some(min as f64),
-        ..FREE
-    })
+    Kind::Int(Range::From(min as f64))
 }
 
 pub const fn int_between(min: i64, max: i64) -> Kind {
-    Kind::Int(Range {
-        min: Some(min as f64),
-        max: Some(max as f64),
-        above: None,
-    })
+    Kind::Int(Range::Between(min as f64, max as f64))
 }
 
 pub const fn num_from(min: f64) -> Kind {
-    Kind::Number(Range {
-        min: Some(min),
-        ..FREE
-    })
+    Kind::Number(Range::From(min))
 }
 
 pub const fn num_between(min: f64, max: f64) -> Kind {
-    Kind::Number(Range {
-        min: Some(min),
-        max: Some(max),
-        above: None,
-    })
+    Kind::Number(Range::Between(min, max))
 }
 
 /// Tables of keys, one row a line: `"name" required: kind, "default", "what it is for";`. `ours` in
@@ -140,16 +139,13 @@ pub const fn num_between(min: f64, max: f64) -> Kind {
 macro_rules! keys {
     ($($table:ident { $($name:literal $($mark:ident)?: $kind:expr, $default:literal, $doc:literal;)* })*) => {
         $(pub const $table: &[crate::config::keys::kind::Key] = &[$(crate::config::keys::kind::Key {
-            name: $name,
+            text: concat!($name, "\0", $default, "\0", $doc),
             kind: $kind,
-            required: keys!(@required $($mark)?),
-            ours: keys!(@ours $($mark)?),
-            default: $default,
-            doc: $doc,
+            mark: keys!(@ $($mark)?),
         }),*];)*
     };
-    (@required required) => { true };
-    (@ours ours) => { true };
-    (@$any:ident $($mark:ident)?) => { false };
+    (@ required) => { crate::config::keys::kind::Mark::Required };
+    (@ ours) => { crate::config::keys::kind::Mark::Ours };
+    (@) => { crate::config::keys::kind::Mark::Optional };
 }
 pub(super) use keys;

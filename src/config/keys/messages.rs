@@ -100,8 +100,8 @@ keys! {
         "tts": Object(TTS), "", "";
     }
     COMMANDS {
-        "native" required: BOOL_OR_AUTO, "auto (written back): on for Discord and Telegram", "register slash commands";
-        "nativeSkills" required: BOOL_OR_AUTO, "auto (written back)", "register skills as commands";
+        "native": BOOL_OR_AUTO, "auto (written back): on for Discord and Telegram", "register slash commands";
+        "nativeSkills": BOOL_OR_AUTO, "auto (written back)", "register skills as commands";
         "text": BOOL, "true", "parse /commands in text";
         "bash": BOOL, "false", "! and /bash";
         "bashForegroundMs": int_between(0, 30000), "2000", "wait before backgrounding";

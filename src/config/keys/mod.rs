@@ -86,11 +86,11 @@ pub fn ours(value: &serde_json::Value) -> Vec<String> {
 
 fn collect_ours(keys: &[kind::Key], value: &serde_json::Value, path: &str, out: &mut Vec<String>) {
     for key in keys {
-        let Some(value) = value.get(key.name) else {
+        let Some(value) = value.get(key.name()) else {
             continue;
         };
-        let below = check::join(path, key.name);
-        if key.ours {
+        let below = check::join(path, key.name());
+        if key.mark == kind::Mark::Ours {
             out.push(below);
         } else if let Kind::Object(keys) | Kind::ObjectOr(keys, _) = &key.kind {
             collect_ours(keys, value, &below, out);
@@ -106,7 +106,7 @@ mod tests {
         match kind {
             Kind::Object(keys) | Kind::Stripped(keys) | Kind::ObjectOr(keys, _) => {
                 for key in *keys {
-                    let below = check::join(path, key.name);
+                    let below = check::join(path, key.name());
                     visit(&below, key);
                     each(&key.kind, &below, visit);
                 }
@@ -137,8 +137,9 @@ mod tests {
                     | Kind::Map(_)
                     | Kind::Named(_)
             );
-            assert!(section || !key.doc.is_empty(), "{path} has no doc");
+            assert!(section || !key.doc().is_empty(), "{path} has no doc");
         });
+        assert!(size_of::<kind::Key>() <= 56, "rows grew");
         assert!(seen.len() > 700, "{}", seen.len());
     }
 }
