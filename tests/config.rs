@@ -14,7 +14,7 @@ fn shared_path(name: &str, test: &str) -> Option<PathBuf> {
         .join("../shared")
         .join(name);
     if !path.exists() {
-        println!("skipped: {test}: no {name}");
+        eprintln!("skipped: {test}: no {name}");
         return None;
     }
     Some(path)
