@@ -49,7 +49,7 @@ impl Watch {
 
     /// Blocks until there is something to tell. Fails only when trying again cannot help (a wrong
     /// secret, a missing key), or when the very first connection fails.
-    pub fn next(&mut self) -> Result<News, Error> {
+    pub fn news(&mut self) -> Result<News, Error> {
         let Some(client) = &mut self.client else {
             std::thread::sleep(std::mem::take(&mut self.due));
             return self.connect();
