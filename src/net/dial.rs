@@ -204,7 +204,10 @@ impl<In: Transport> Connector<In> for Dialler {
                 let sizes = details.config;
                 Ok(Some(Either::B(Tcp {
                     stream,
-                    buffers: LazyBuffers::new(sizes.input_buffer_size(), sizes.output_buffer_size()),
+                    buffers: LazyBuffers::new(
+                        sizes.input_buffer_size(),
+                        sizes.output_buffer_size(),
+                    ),
                     read_limit: None,
                     write_limit: None,
                 })))
@@ -224,7 +227,10 @@ fn dial(host: &str, port: u16, policy: Policy, limit: Duration, call: Option<&Ca
     let place = format!("{host}:{port}");
     if DIALS.fetch_add(1, Ordering::SeqCst) >= MAX_DIALS {
         DIALS.fetch_sub(1, Ordering::SeqCst);
-        return Err(Error::Unreachable(place, "too many connects under way".into()));
+        return Err(Error::Unreachable(
+            place,
+            "too many connects under way".into(),
+        ));
     }
     let (sender, answer) = bounded(1);
     if let Some(call) = call {

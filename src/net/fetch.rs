@@ -222,10 +222,10 @@ fn agent(policy: Policy) -> &'static Agent {
             .max_idle_age(KEPT_FOR)
             .user_agent(concat!("openclaw/", env!("CARGO_PKG_VERSION")))
             .build();
-        let chain = ()
-            .chain(ureq::unversioned::transport::ConnectProxyConnector::default())
-            .chain(Dialler(policy))
-            .chain(RustlsConnector::default());
+        let chain =
+            ().chain(ureq::unversioned::transport::ConnectProxyConnector::default())
+                .chain(Dialler(policy))
+                .chain(RustlsConnector::default());
         Agent::with_parts(config, chain, Later)
     };
     match policy {
