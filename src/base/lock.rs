@@ -5,6 +5,7 @@ use fs2::FileExt;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ pub struct Holder {
 /// A held lock; dropping it (or dying) releases it. The file stays.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
@@ -76,7 +77,7 @@ pub fn try_take(path: &Path, role: &str) -> Result<Lock, Error> {
     file.rewind().map_err(fail)?;
     file.write_all(&text).map_err(fail)?;
     Ok(Lock {
-        _file: file,
+        file,
         path: path.to_path_buf(),
     })
 }
@@ -113,6 +114,13 @@ fn read_holder(file: &mut File) -> Option<Holder> {
 impl Lock {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A child that inherits the descriptor shares the lock: it is free when both have gone.
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -290,6 +290,22 @@ impl Auth {
 }
 
 impl Listen {
+    /// Takes over what was really opened: port 0 had the kernel choose, and a service manager
+    /// binds what its unit says.
+    pub fn opened(&mut self, addresses: Vec<SocketAddr>) {
+        let Some(first) = addresses.first() else {
+            return;
+        };
+        self.port = first.port();
+        self.addresses = addresses
+            .into_iter()
+            .map(|addr| Address {
+                addr,
+                optional: false,
+            })
+            .collect();
+    }
+
     /// `ws://127.0.0.1:18789`, of the first address.
     pub fn url(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };

@@ -8,6 +8,7 @@ use super::devices::Devices;
 use super::host;
 use super::http::health::Probe;
 use super::http::plane::Plane;
+use super::link::Supervisor;
 use super::outbox::Flusher;
 use super::pool::Pool;
 use super::presence::Presence;
@@ -25,6 +26,7 @@ pub struct Core {
     pub config: Live,
     /// What was decided at start: port, bind, the shared secret. Changing it takes a restart.
     pub listen: Listen,
+    pub supervisor: Supervisor,
     pub clients: Clients,
     pub presence: Presence,
     pub devices: Devices,
@@ -51,6 +53,7 @@ impl Core {
     pub fn new(config: Live, listen: Listen) -> Arc<Core> {
         let devices = Devices::open(&config.paths().state);
         Arc::new(Core {
+            supervisor: Supervisor::default(),
             clients: Clients::default(),
             presence: Presence::new(host::presence(&config.current().env)),
             devices,

@@ -10,6 +10,7 @@ pub mod core;
 pub mod dedupe;
 pub mod devices;
 pub mod dispatch;
+pub mod event;
 pub mod front;
 #[cfg(test)]
 mod front_tests;
@@ -18,6 +19,8 @@ pub mod hello;
 pub mod host;
 pub mod http;
 pub mod identity;
+pub mod link;
+mod main;
 pub mod methods;
 pub mod outbox;
 pub mod pool;
@@ -28,6 +31,11 @@ pub mod ui;
 
 use std::process::ExitCode;
 
+/// Plainly started we are the supervisor; only it starts the other role.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let role = std::env::args_os().next();
+    match role.is_some_and(|name| name == crate::supervisor::spawn::CORE) {
+        true => main::main(),
+        false => crate::supervisor::main(),
+    }
 }

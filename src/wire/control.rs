@@ -3,6 +3,7 @@
 //! A line that does not parse is a bug of a sibling, not input: the reader ends and the supervisor
 //! decides.
 
+use crate::base::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// Longest line either side accepts, bytes.
@@ -17,7 +18,7 @@ pub enum ToSupervisor {
     /// The whole set of children that should run now; the supervisor starts, stops and replaces
     /// until that is so.
     Want { workers: Vec<Worker> },
-    /// The core accepts connections. Also the watchdog's sign of life, repeated.
+    /// The core accepts connections. Also the answer to `ping` and to `reload`.
     Ready { status: String },
     /// Replace this core by a fresh one (configuration asks for it, or an operator does).
     Restart { reason: String },
@@ -50,6 +51,11 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ToCore {
+    /// The first line: how the gateway was started. Secrets travel here, never in argv or
+    /// environment.
+    Begin { protocol: u32, flags: Box<Flags> },
+    /// Answer with `ready`: asked for the service manager's watchdog.
+    Ping,
     /// A child changed state.
     Child {
         id: String,
@@ -71,6 +77,46 @@ pub enum ToCore {
     },
     /// Read the configuration again (SIGHUP).
     Reload,
+}
+
+/// What was typed on the supervisor's command line and concerns the core.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Flags {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dev: bool,
+    /// The configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tailscale: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tailscale_reset_on_exit: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_unconfigured: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub verbose: bool,
+    /// `auto`, `full`, `compact`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ws_log: Option<String>,
+    /// Only that subsystem on the console.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub claude_cli_logs: bool,
+    /// Where raw model events are written, when they are; empty for the usual place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_stream: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

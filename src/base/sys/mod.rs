@@ -5,8 +5,13 @@
 
 pub mod alive;
 pub mod beneath;
+pub mod child;
+pub mod fds;
+pub mod notify;
 pub mod peer;
 pub mod poll;
+pub mod process;
+pub mod signals;
 pub mod socket;
 pub mod stack;
 pub mod uname;

@@ -84,18 +84,21 @@ pub struct Event<'a, P: Serialize> {
     pub state_version: Option<StateVersion>,
 }
 
-/// Any frame as a client reads it. Lenient: a gateway of another version may know more kinds of
-/// frames and more error codes than we do.
+/// Any frame as a client reads it.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum Received {
+#[serde(
+    tag = "type",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Incoming {
     Res {
-        id: String,
+        id: Value,
         ok: bool,
         #[serde(default)]
         payload: Option<Value>,
         #[serde(default)]
-        error: Option<Failure>,
+        error: Option<RpcError>,
     },
     Event {
         event: String,
@@ -103,18 +106,9 @@ pub enum Received {
         payload: Option<Value>,
         #[serde(default)]
         seq: Option<u64>,
+        #[serde(default)]
+        state_version: Option<StateVersion>,
     },
-    #[serde(other)]
-    Other,
-}
-
-/// An error object as a client reads it.
-#[derive(Debug, Deserialize)]
-pub struct Failure {
-    pub code: String,
-    pub message: String,
-    #[serde(default)]
-    pub details: Option<Value>,
 }
 
 impl<'a, P: Serialize> Request<'a, P> {

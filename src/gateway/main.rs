@@ -1,0 +1,321 @@
+//! The core's order of life: take what the supervisor hands over, read the configuration, serve,
+//! say goodbye.
+//!
+//! The supervisor speaks first (`begin`) and last (`stop`). When it is gone, nobody owns the
+//! listeners any more and this process ends.
+
+use super::core::Core;
+use super::event::{Event, QUEUE};
+use super::front;
+use super::link::{self, Child};
+use crate::base::exit::{self, Exit, Report};
+use crate::base::sys::{fds, process};
+use crate::config::{Live, Paths, listen, profile};
+use crate::net::listen::Listener;
+use crate::supervisor::{args, listeners, spawn};
+use crate::wire::control::{FD_VARIABLE, Flags, ToCore};
+use crate::wire::version;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::fmt;
+use std::io::{self, BufReader};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two `tick` events, as `hello-ok` promises clients.
+const TICK: Duration = Duration::from_secs(30);
+/// Every so many ticks old entries are swept and the health payload is made anew.
+const SWEEP_EVERY: u32 = 2;
+/// The control thread parses one line at a time and calls nothing else.
+const CONTROL_STACK: usize = 64 * 1024;
+
+const PROGRAM: &str = spawn::CORE;
+
+pub fn main() -> ExitCode {
+    process::keep_heap_small();
+    match start().and_then(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => exit::report(PROGRAM, &err),
+    }
+}
+
+/// The sockets the supervisor handed over.
+#[derive(Default)]
+struct Listeners {
+    front: Vec<Listener>,
+    workers: Option<UnixListener>,
+    /// Kept for as long as we live: see `supervisor::lock`.
+    lock: Option<OwnedFd>,
+}
+
+struct Started {
+    core: Arc<Core>,
+    listeners: Listeners,
+    events: Receiver<Event>,
+}
+
+#[derive(Debug)]
+enum Error {
+    /// Started by hand.
+    NoSupervisor,
+    Link(String),
+    Handed {
+        name: String,
+        err: io::Error,
+    },
+    Protocol(u32),
+    Profile(profile::Error),
+    Listen(listen::Error),
+    Accept(io::Error),
+    Thread(io::Error),
+}
+
+fn start() -> Result<Started, Error> {
+    let control = control()?;
+    let listeners = take_listeners()?;
+    let mut reader = BufReader::with_capacity(
+        4096,
+        control
+            .try_clone()
+            .map_err(|err| Error::Link(err.to_string()))?,
+    );
+    let flags = begin(&mut reader)?;
+
+    let env = args::environment(&flags).map_err(Error::Profile)?;
+    let paths = Paths::resolve(&env, None);
+    let live = Live::open(paths, env);
+    let mut listen =
+        listen::resolve(&live.current(), &args::listening(&flags)).map_err(Error::Listen)?;
+    listen.opened(listeners.addresses());
+    // After the last question to /proc/self, before the first byte from a peer.
+    if let Err(err) = process::forbid_dumps() {
+        log::warn!("this process may be traced: {err}");
+    }
+    let core = Core::new(live, listen);
+    core.supervisor.attach(control);
+    let (sender, events) = crossbeam_channel::bounded(QUEUE);
+    std::thread::Builder::new()
+        .name("control".into())
+        .stack_size(CONTROL_STACK)
+        .spawn(move || listen_to(reader, sender))
+        .map_err(Error::Thread)?;
+    Ok(Started {
+        core,
+        listeners,
+        events,
+    })
+}
+
+fn control() -> Result<UnixStream, Error> {
+    let number = std::env::var(FD_VARIABLE).map_err(|_| Error::NoSupervisor)?;
+    let number = number.parse().map_err(|_| Error::NoSupervisor)?;
+    let fd = fds::take(number).map_err(|_| Error::NoSupervisor)?;
+    Ok(UnixStream::from(fd))
+}
+
+fn take_listeners() -> Result<Listeners, Error> {
+    let fail = |name: &str, err| Error::Handed {
+        name: name.into(),
+        err,
+    };
+    let mut taken = Listeners::default();
+    for (name, fd) in fds::handed_over().map_err(|err| fail("LISTEN_FDS", err))? {
+        match name.as_str() {
+            listeners::GATEWAY => taken.front.push(Listener::Tcp(fd.into())),
+            listeners::UNIX => taken.front.push(Listener::Unix(fd.into())),
+            listeners::WORKERS => taken.workers = Some(fd.into()),
+            spawn::LOCK => taken.lock = Some(fd),
+            other => return Err(fail(other, io::ErrorKind::InvalidInput.into())),
+        }
+    }
+    Ok(taken)
+}
+
+fn begin(reader: &mut BufReader<UnixStream>) -> Result<Box<Flags>, Error> {
+    match link::next(reader, &mut Vec::new()) {
+        Ok(Some(ToCore::Begin { protocol, flags })) if protocol == version::CONTROL => Ok(flags),
+        Ok(Some(ToCore::Begin { protocol, .. })) => Err(Error::Protocol(protocol)),
+        Ok(Some(other)) => Err(Error::Link(format!("began with {other:?}"))),
+        Ok(None) => Err(Error::Link("closed".into())),
+        Err(err) => Err(Error::Link(err.to_string())),
+    }
+}
+
+/// The control thread: lines become events until the link ends.
+fn listen_to(mut reader: BufReader<UnixStream>, events: Sender<Event>) {
+    let mut line = Vec::new();
+    loop {
+        let (event, last) = match link::next(&mut reader, &mut line) {
+            Ok(Some(line)) => (Event::Control(line), false),
+            Ok(None) => (Event::Orphaned("it has gone".into()), true),
+            Err(err) => (Event::Orphaned(err.to_string()), true),
+        };
+        if events.send(event).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn serve(started: Started) -> Result<(), Error> {
+    let Started {
+        core,
+        listeners,
+        events,
+    } = started;
+    let addresses = listeners.addresses();
+    let status = status(&addresses);
+    for addr in &addresses {
+        log::info!(target: "gateway", "listening on ws://{addr} (PID {})", std::process::id());
+    }
+    let _lock = listeners.lock;
+    let mut accepting = front::serve(&core, listeners.front).map_err(Error::Accept)?;
+    core.supervisor.ready(status.clone());
+    process::trim_heap();
+
+    let mut ticks = 0u32;
+    let mut next_tick = Instant::now() + TICK;
+    loop {
+        let event = match events.recv_deadline(next_tick) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => {
+                next_tick += TICK;
+                ticks = ticks.wrapping_add(1);
+                core.tick();
+                if ticks % SWEEP_EVERY == 0 {
+                    core.sweep();
+                }
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Event::Orphaned("the control thread ended".into())
+            }
+        };
+        match event {
+            Event::Control(ToCore::Child {
+                id,
+                state,
+                pid,
+                exit,
+                restarts,
+                next_start_ms,
+            }) => {
+                if id == spawn::EXEC_ID {
+                    core.set_exec_pid(pid);
+                }
+                let child = Child {
+                    state,
+                    pid,
+                    exit,
+                    restarts,
+                    next_start_ms,
+                };
+                core.supervisor.told(id, child);
+            }
+            Event::Control(ToCore::Ping) => core.supervisor.ready(status.clone()),
+            Event::Control(ToCore::Reload) => {
+                reload(&core);
+                core.supervisor.ready(status.clone());
+            }
+            Event::Control(ToCore::Stop {
+                restarting,
+                reason,
+                grace_ms,
+            }) => {
+                log::debug!(target: "gateway", "stopping within {grace_ms} ms: {reason}");
+                // Who connects from here on waits for the next core.
+                accepting.stop();
+                core.say_goodbye(restarting);
+                return Ok(());
+            }
+            Event::Control(ToCore::Begin { .. }) => {
+                return Err(Error::Link("a second begin".into()));
+            }
+            Event::Orphaned(why) => {
+                accepting.stop();
+                core.say_goodbye(false);
+                return Err(Error::Link(why));
+            }
+        }
+    }
+}
+
+fn reload(core: &Core) {
+    match core.config.reload() {
+        Ok(()) => log::info!(target: "reload", "configuration read again"),
+        Err(snapshot) => {
+            let issue = snapshot.issues.first();
+            log::warn!(
+                target: "reload",
+                "config reload skipped (invalid config): {}: {}",
+                issue.map_or("", |i| i.path.as_str()),
+                issue.map_or("", |i| i.message.as_str()),
+            );
+        }
+    }
+}
+
+impl Listeners {
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.front
+            .iter()
+            .filter_map(|listener| match listener {
+                Listener::Tcp(tcp) => tcp.local_addr().ok(),
+                Listener::Unix(_) => None,
+            })
+            .collect()
+    }
+}
+
+/// One line for `systemctl status`.
+fn status(addresses: &[SocketAddr]) -> String {
+    let urls: Vec<String> = addresses
+        .iter()
+        .map(|addr| format!("ws://{addr}"))
+        .collect();
+    format!("listening on {}", urls.join(", "))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoSupervisor => f.write_str("this role is started by openclaw-gateway only"),
+            Error::Link(why) => write!(f, "the line to the supervisor: {why}"),
+            Error::Handed { name, err } => write!(f, "inherited descriptor {name:?}: {err}"),
+            Error::Protocol(theirs) => write!(
+                f,
+                "the supervisor speaks control protocol {theirs}, this program {}",
+                version::CONTROL
+            ),
+            Error::Profile(err) => err.fmt(f),
+            Error::Listen(err) => err.fmt(f),
+            Error::Accept(err) => write!(f, "cannot accept connections: {err}"),
+            Error::Thread(err) => write!(f, "cannot start a thread: {err}"),
+        }
+    }
+}
+
+impl Report for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Error::NoSupervisor => Exit::Usage,
+            Error::Listen(err) => err.exit(),
+            Error::Profile(err) => err.exit(),
+            _ => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::NoSupervisor => Some("start openclaw-gateway without a role".into()),
+            Error::Protocol(_) => {
+                Some("the program was updated under a running gateway: restart the service".into())
+            }
+            Error::Listen(err) => err.hint(),
+            Error::Profile(err) => err.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The sockets others connect to. We bind them (or a service manager did) and hand them on; nobody
+//! here accepts.
+//!
+//! Names, as in `LISTEN_FDNAMES`: `gateway` (TCP, one or more), `unix` (the local front),
+//! `workers`, `exec`. A descriptor from a service manager that has another name is known by its
+//! address: a TCP one is `gateway`, a Unix one is what its file name says.
+
+use crate::base::sys::{fds, peer, process};
+use crate::base::{atomic, exit};
+use crate::config::{Paths, listen::Listen};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+/// Connections that may wait while a core restarts.
+const BACKLOG: i32 = 1024;
+
+pub const GATEWAY: &str = "gateway";
+pub const UNIX: &str = "unix";
+pub const WORKERS: &str = "workers";
+pub const EXEC: &str = "exec";
+
+pub struct Listeners {
+    all: Vec<(&'static str, OwnedFd)>,
+    /// Socket files we made, removed at the end.
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+pub enum Error {
+    Taken { addr: SocketAddr, url: String },
+    Bind { at: String, err: io::Error },
+    Folder { path: PathBuf, why: String },
+    NotAListener { name: String },
+    Open { addr: SocketAddr },
+}
+
+impl Listeners {
+    /// What the service manager handed over, completed by what is missing.
+    pub fn open(
+        handed: Vec<(String, OwnedFd)>,
+        listen: &Listen,
+        paths: &Paths,
+    ) -> Result<Listeners, Error> {
+        let mut listeners = Listeners {
+            all: Vec::new(),
+            files: Vec::new(),
+        };
+        for (name, fd) in handed {
+            let known = listeners.known(&name, fd)?;
+            if let (GATEWAY, Some(addr)) = (known.0, local_addr(known.1.as_fd())) {
+                if !addr.ip().is_loopback() && listen.auth.secret().is_none() {
+                    return Err(Error::Open { addr });
+                }
+            }
+            listeners.all.push(known);
+        }
+        if !listeners.has(GATEWAY) {
+            listeners.bind_tcp(listen)?;
+        }
+        let files = [
+            (UNIX, paths.gateway_sock()),
+            (WORKERS, paths.workers_sock()),
+            (EXEC, paths.exec_sock()),
+        ];
+        for (name, path) in files {
+            if !listeners.has(name) {
+                listeners.bind_unix(name, path)?;
+            }
+        }
+        Ok(listeners)
+    }
+
+    fn known(&self, name: &str, fd: OwnedFd) -> Result<(&'static str, OwnedFd), Error> {
+        let fail = || Error::NotAListener { name: name.into() };
+        if local_addr(fd.as_fd()).is_some() {
+            return Ok((GATEWAY, fd));
+        }
+        let unix = UnixListener::from(fd);
+        let addr = unix.local_addr().map_err(|_| fail())?;
+        let file = addr
+            .as_pathname()
+            .and_then(|path| path.file_name()?.to_str().map(str::to_string));
+        let known = match (name, file.as_deref()) {
+            (UNIX, _) => UNIX,
+            (WORKERS, _) => WORKERS,
+            (EXEC, _) => EXEC,
+            (_, Some("gateway.sock")) => UNIX,
+            (_, Some("workers.sock")) => WORKERS,
+            (_, Some("exec.sock")) => EXEC,
+            _ => return Err(fail()),
+        };
+        Ok((known, unix.into()))
+    }
+
+    fn bind_tcp(&mut self, listen: &Listen) -> Result<(), Error> {
+        let mut port = listen.port;
+        for address in &listen.addresses {
+            let mut addr = address.addr;
+            addr.set_port(port);
+            let bound = TcpListener::bind(addr).and_then(|listener| {
+                fds::deepen_backlog(&listener, BACKLOG)?;
+                // Port 0: the kernel chose, and the aliases follow.
+                port = listener.local_addr()?.port();
+                Ok(listener)
+            });
+            match bound {
+                Ok(listener) => self.all.push((GATEWAY, listener.into())),
+                Err(err) if address.optional => log::debug!(target: "gateway", "{addr}: {err}"),
+                Err(err) if err.kind() == io::ErrorKind::AddrInUse => {
+                    return Err(Error::Taken {
+                        addr,
+                        url: listen.url(),
+                    });
+                }
+                Err(err) => {
+                    return Err(Error::Bind {
+                        at: listen.url(),
+                        err,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The gateway lock is held, so a file that is there is a dead gateway's.
+    fn bind_unix(&mut self, name: &'static str, path: PathBuf) -> Result<(), Error> {
+        if let Some(dir) = path.parent() {
+            private_folder(dir)?;
+        }
+        let fail = |err| Error::Bind {
+            at: path.display().to_string(),
+            err,
+        };
+        match std::fs::remove_file(&path) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(fail(err)),
+            _ => {}
+        }
+        // 0600 from its first instant on; we are the only thread.
+        let mask = process::set_umask(0o177);
+        let bound = UnixListener::bind(&path);
+        process::set_umask(mask);
+        let listener = bound.map_err(fail)?;
+        fds::deepen_backlog(&listener, BACKLOG).map_err(fail)?;
+        self.all.push((name, listener.into()));
+        self.files.push(path);
+        Ok(())
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.all.iter().any(|(have, _)| *have == name)
+    }
+
+    /// Those of the core, in order.
+    pub fn of_core(&self) -> Vec<(&str, BorrowedFd<'_>)> {
+        self.named(|name| name != EXEC)
+    }
+
+    pub fn of_exec(&self) -> Vec<(&str, BorrowedFd<'_>)> {
+        self.named(|name| name == EXEC)
+    }
+
+    fn named(&self, keep: impl Fn(&str) -> bool) -> Vec<(&str, BorrowedFd<'_>)> {
+        self.all
+            .iter()
+            .filter(|(name, _)| keep(name))
+            .map(|(name, fd)| (*name, fd.as_fd()))
+            .collect()
+    }
+
+    /// The TCP addresses, for people.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.all
+            .iter()
+            .filter_map(|(_, fd)| local_addr(fd.as_fd()))
+            .collect()
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        for path in &self.files {
+            // A file left behind is removed by the next start.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The address of a TCP listener; `None` for any other descriptor.
+fn local_addr(fd: BorrowedFd) -> Option<SocketAddr> {
+    let fd = fd.try_clone_to_owned().ok()?;
+    TcpListener::from(fd).local_addr().ok()
+}
+
+/// Whoever may write to the folder of a socket may put another in its place.
+fn private_folder(dir: &Path) -> Result<(), Error> {
+    let fail = |why: String| Error::Folder {
+        path: dir.into(),
+        why,
+    };
+    atomic::create_private_dir(dir).map_err(|err| fail(err.to_string()))?;
+    let meta = std::fs::metadata(dir).map_err(|err| fail(err.to_string()))?;
+    if meta.uid() != peer::own_uid() && meta.uid() != 0 {
+        return Err(fail(format!("belongs to uid {}", meta.uid())));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(fail(format!(
+            "mode {:o} lets others write to it",
+            meta.mode() & 0o7777
+        )));
+    }
+    Ok(())
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Taken { addr, url } => write!(
+                f,
+                "Gateway failed to start: another gateway instance is already listening on {url}\n\
+                 If the gateway is supervised, stop it with: openclaw gateway stop\n\
+                 Port {} is already in use.",
+                addr.port()
+            ),
+            Error::Bind { at, err } => write!(
+                f,
+                "Gateway failed to start: failed to bind gateway socket on {at}: {err}"
+            ),
+            Error::Folder { path, why } => {
+                write!(f, "Gateway failed to start: {}: {why}", path.display())
+            }
+            Error::NotAListener { name } => write!(
+                f,
+                "Gateway failed to start: the service manager's descriptor {name:?} is no socket \
+                 of ours"
+            ),
+            Error::Open { addr } => write!(
+                f,
+                "Refusing to bind gateway to {addr} without auth.\n\
+                 Set gateway.auth.token/password (or OPENCLAW_GATEWAY_TOKEN/\
+                 OPENCLAW_GATEWAY_PASSWORD) or pass --token/--password."
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl exit::Report for Error {
+    fn exit(&self) -> exit::Exit {
+        match self {
+            Error::Open { .. } => exit::Exit::Config,
+            Error::Folder { .. } => exit::Exit::Denied,
+            _ => exit::Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Taken { .. } => {
+                Some("openclaw gateway stop, or another port with --port".into())
+            }
+            Error::Folder { .. } | Error::Bind { .. } => {
+                Some("set OPENCLAW_RUNTIME_DIR to a short path that only you can write to".into())
+            }
+            Error::NotAListener { .. } => {
+                Some("FileDescriptorName= one of gateway, unix, workers, exec".into())
+            }
+            Error::Open { .. } => None,
+        }
+    }
+}
