@@ -4,7 +4,7 @@
 use openclaw::base::id::temp_dir;
 use openclaw::config::keys::check::{check, fits};
 use openclaw::config::keys::{ROOT, ours};
-use openclaw::config::{Env, Paths, Snapshot, edit, load};
+use openclaw::config::{Config, Env, Paths, Snapshot, edit, load, text};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -247,6 +247,12 @@ fn our_tables_accept_and_refuse_what_the_original_schema_does() {
             accepted += 1
         } else {
             refused += 1
+        }
+        if theirs {
+            let read = text::parse(&value.to_string()).unwrap();
+            if let Err(err) = serde_json::from_value::<Config>(read) {
+                wrong.push(format!("{path}: not usable: {value}: {err}"));
+            }
         }
         if fits(&ROOT, &value) != theirs {
             wrong.push(format!(

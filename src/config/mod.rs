@@ -31,3 +31,13 @@ pub use live::Live;
 pub use load::{Issue, Snapshot};
 pub use paths::Paths;
 pub use schema::Config;
+
+/// The first thing a program asks: the environment with the profile flags and the `.env` files in
+/// it, and where everything lies.
+pub fn here(profile: Option<&str>, dev: bool) -> Result<(Paths, Env), profile::Error> {
+    let mut env = Env::process();
+    profile::apply(&mut env, profile, dev)?;
+    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let env = env.with_dotenv(&cwd);
+    Ok((Paths::resolve(&env, None), env))
+}

@@ -157,7 +157,9 @@ pub struct Model {
     pub reasoning: bool,
     pub input: Vec<String>,
     pub cost: Value,
+    #[serde(deserialize_with = "whole")]
     pub context_window: Option<u64>,
+    #[serde(deserialize_with = "whole")]
     pub max_tokens: Option<u64>,
     pub headers: BTreeMap<String, String>,
     pub compat: Option<Value>,
@@ -207,4 +209,9 @@ pub struct Exec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Ui {
     pub assistant: Map<String, Value>,
+}
+
+/// A number that the schema lets have a fraction, which means nothing here: cut off.
+fn whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.map(|n| n as u64))
 }
