@@ -5,11 +5,14 @@
 //! it wrote is lost because we do not know it. What cannot be read is never replaced: the error
 //! says so and a copy is kept.
 
+mod archive;
 mod cache;
 mod conversation;
 mod entry;
+mod envelope;
 mod error;
 mod guard;
+pub mod history;
 mod indent;
 mod index;
 pub mod key;
@@ -17,11 +20,16 @@ mod link;
 mod load;
 mod record;
 mod repair;
+pub mod reset;
 mod seen;
 mod stamp;
 mod store;
+mod tail;
+#[cfg(test)]
+mod tests;
 mod transcript;
 
+pub use archive::Shortened;
 pub use entry::{Blob, Entry};
 pub use error::Error;
 pub use index::Named;

@@ -91,7 +91,10 @@ impl Store {
         Ok(transcript)
     }
 
-    fn open_transcript(self: &Arc<Store>, opening: &Opening) -> Result<Transcript, Error> {
+    pub(super) fn open_transcript(
+        self: &Arc<Store>,
+        opening: &Opening,
+    ) -> Result<Transcript, Error> {
         let start = Instant::now();
         let path = self.transcript_path(opening);
         let open = &self.transcripts;
