@@ -47,11 +47,15 @@ fn strip_ids(text: &str) -> Option<String> {
 pub fn strip_message(message: &mut Value) -> bool {
     match message.get_mut("content") {
         Some(content @ Value::String(_)) => strip_value(content),
-        Some(Value::Array(blocks)) => blocks
-            .iter_mut()
-            .filter(|block| block.get("type").and_then(Value::as_str) == Some("text"))
-            .filter_map(|block| block.get_mut("text"))
-            .fold(false, |changed, text| strip_value(text) || changed),
+        Some(Value::Array(blocks)) => {
+            let mut changed = false;
+            for block in blocks {
+                if block.get("type").and_then(Value::as_str) == Some("text") {
+                    changed |= block.get_mut("text").is_some_and(strip_value);
+                }
+            }
+            changed
+        }
         _ => message.get_mut("text").is_some_and(strip_value),
     }
 }

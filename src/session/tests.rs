@@ -436,12 +436,12 @@ fn history_is_the_end_of_the_file_without_envelopes() {
     drop(run);
     let shown = |limit, bytes| -> Vec<String> {
         let history = store.history(KEY, limit, bytes).unwrap();
-        let text = |raw: &Box<serde_json::value::RawValue>| {
+        let text = |raw: &serde_json::value::RawValue| {
             serde_json::from_str::<Value>(raw.get()).unwrap()["content"][0]["text"].clone()
         };
         history
             .iter()
-            .map(|raw| text(raw).as_str().unwrap().to_string())
+            .map(|raw| text(&**raw).as_str().unwrap().to_string())
             .collect()
     };
     assert_eq!(shown(3, 100_000), ["a3", "q4", "a4"]);
