@@ -441,7 +441,7 @@ fn history_is_the_end_of_the_file_without_envelopes() {
         };
         history
             .iter()
-            .map(|raw| text(&**raw).as_str().unwrap().to_string())
+            .map(|raw| text(raw).as_str().unwrap().to_string())
             .collect()
     };
     assert_eq!(shown(3, 100_000), ["a3", "q4", "a4"]);
