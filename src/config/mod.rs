@@ -19,6 +19,7 @@ pub mod load;
 pub mod path;
 pub mod paths;
 pub mod profile;
+pub mod refusal;
 pub mod rules;
 pub mod schema;
 pub mod secrets;
