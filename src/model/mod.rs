@@ -1,6 +1,18 @@
 //! Talking to language models: one file per wire format, one table of them, and the choice of a
 //! model from configuration and credentials. Knows messages, not sessions or tools.
 
+mod anthropic_messages;
+mod call;
+mod draft;
+pub mod echo;
+pub mod fault;
+mod history;
+mod json;
+mod openai_completions;
+mod openai_responses;
+mod options;
+mod sse;
+
 use crate::base::cancel::Cancel;
 use crate::base::secret::Secret;
 use crate::wire::message::{Assistant, Message};
@@ -107,6 +119,62 @@ pub trait Client: Send + Sync {
         cancel: &Cancel,
         on: &mut dyn FnMut(Delta),
     ) -> Result<Assistant, Error>;
+}
+
+/// A wire format.
+struct Format {
+    /// Its name in the configuration and in transcripts.
+    api: &'static str,
+    stream: Stream,
+}
+
+type Stream = fn(&Target, &Request, &Cancel, &mut dyn FnMut(Delta)) -> Result<Assistant, Error>;
+
+const FORMATS: &[Format] = &[
+    Format {
+        api: "anthropic-messages",
+        stream: anthropic_messages::stream,
+    },
+    Format {
+        api: "echo",
+        stream: echo::stream,
+    },
+    Format {
+        api: "openai-completions",
+        stream: openai_completions::stream,
+    },
+    Format {
+        api: "openai-responses",
+        stream: openai_responses::stream,
+    },
+];
+
+/// The real models.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Live;
+
+impl Client for Live {
+    fn stream(
+        &self,
+        target: &Target,
+        request: &Request,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(Delta),
+    ) -> Result<Assistant, Error> {
+        match FORMATS.iter().find(|format| format.api == target.api) {
+            Some(format) => (format.stream)(target, request, cancel, on),
+            None => Err(Error {
+                class: Class::Format,
+                status: None,
+                message: format!(
+                    "{}/{}: the wire format \"{}\" is not supported",
+                    target.provider, target.model, target.api
+                ),
+                retry_after_ms: None,
+                partial: None,
+            }),
+        }
+    }
 }
 
 impl std::fmt::Display for Error {

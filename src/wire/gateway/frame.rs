@@ -84,21 +84,18 @@ pub struct Event<'a, P: Serialize> {
     pub state_version: Option<StateVersion>,
 }
 
-/// Any frame as a client reads it.
+/// Any frame as a client reads it. Lenient: a gateway of another version may know more kinds of
+/// frames and more error codes than we do.
 #[derive(Debug, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "lowercase",
-    rename_all_fields = "camelCase"
-)]
-pub enum Incoming {
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Received {
     Res {
-        id: Value,
+        id: String,
         ok: bool,
         #[serde(default)]
         payload: Option<Value>,
         #[serde(default)]
-        error: Option<RpcError>,
+        error: Option<Failure>,
     },
     Event {
         event: String,
@@ -106,9 +103,18 @@ pub enum Incoming {
         payload: Option<Value>,
         #[serde(default)]
         seq: Option<u64>,
-        #[serde(default)]
-        state_version: Option<StateVersion>,
     },
+    #[serde(other)]
+    Other,
+}
+
+/// An error object as a client reads it.
+#[derive(Debug, Deserialize)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+    #[serde(default)]
+    pub details: Option<Value>,
 }
 
 impl<'a, P: Serialize> Request<'a, P> {

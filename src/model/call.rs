@@ -1,0 +1,309 @@
+//! One call of a model over HTTP: sends the body, asks again when the service was only briefly
+//! unwell, feeds the events of the stream to the format, and turns every way to fail into `Error`.
+
+use super::draft::{Arguments, Draft};
+use super::sse::Events;
+use super::{Class, Delta, Error, Target, fault};
+use crate::base::cancel::Cancel;
+use crate::net::fetch::{self, Limits, Policy, Response};
+use crate::wire::message::{Assistant, StopReason};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Attempts after the first, as the vendors' own clients make them.
+const RETRIES: u32 = 2;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A service that wants a longer pause is answered with failure; the agent knows other models.
+const LONGEST_WISH_MS: u64 = 60_000;
+
+const LIMITS: Limits = Limits {
+    // A large prompt on a small machine is silent for minutes. The run has its own limit.
+    head: Duration::from_secs(600),
+    idle: Duration::from_secs(300),
+    total: Duration::from_secs(3600),
+    // 32,000 tokens are some 200 KB; each comes with up to 1 KB of JSON around it.
+    body: 64 * 1024 * 1024,
+};
+/// Longest error body that is read.
+const MAX_ERROR_BODY: u64 = 64 * 1024;
+
+/// Whether the stream is over.
+pub(super) enum Flow {
+    More,
+    Done,
+}
+
+/// What a format gives to be sent.
+pub(super) struct Call<'a> {
+    pub target: &'a Target,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub arguments: Arguments,
+    /// How the vendor's client words an error body.
+    pub error_text: fn(status: u16, body: &str) -> String,
+}
+
+pub(super) type OnEvent<'a> = &'a mut dyn FnMut(&str, &mut Draft) -> Result<Flow, String>;
+
+impl Call<'_> {
+    pub fn run(
+        self,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(Delta),
+        event: OnEvent,
+    ) -> Result<Assistant, Error> {
+        let mut draft = Draft::new(self.target, on);
+        let response = match self.open(cancel) {
+            Ok(response) => response,
+            Err(error) => return Err(self.failed(draft, error)),
+        };
+        let mut events = Events::new(response);
+        let read = loop {
+            match events.next() {
+                Ok(Some(data)) => match event(data, &mut draft) {
+                    Ok(Flow::More) => {}
+                    Ok(Flow::Done) => break Ok(()),
+                    Err(message) => break Err(error(message, None)),
+                },
+                // Without its end mark a stream that was closed properly counts as complete.
+                Ok(None) => break Ok(()),
+                Err(err) => break Err(lost(fetch::Error::from(err), "terminated")),
+            }
+        };
+        if let Err(error) = read {
+            return Err(self.failed(draft, error));
+        }
+        events.into_inner().finish();
+        if draft.stop == StopReason::Error {
+            let refused =
+                "The service ended its answer without completing it (content filter or refusal).";
+            return Err(self.failed(draft, error(refused.to_string(), None)));
+        }
+        if draft.has_tools() && draft.stop == StopReason::Stop {
+            draft.stop = StopReason::ToolUse;
+        }
+        draft.finish(self.arguments).map_err(|(why, mut partial)| {
+            let mut error = error(why, None);
+            partial.stop_reason = StopReason::Error;
+            partial.error_message = Some(error.message.clone());
+            error.class = Class::Format;
+            error.partial = Some(partial);
+            error
+        })
+    }
+
+    fn failed(&self, draft: Draft, mut error: Error) -> Error {
+        error.message = self.without_secrets(error.message);
+        let stop = match error.class {
+            Class::Aborted => StopReason::Aborted,
+            _ => StopReason::Error,
+        };
+        error.partial = Some(Box::new(draft.fail(stop, &error.message)));
+        error
+    }
+
+    /// Some services repeat the key they refuse.
+    fn without_secrets(&self, message: String) -> String {
+        match &self.target.key {
+            Some(key) if key.expose().len() >= 8 => message.replace(key.expose(), "***"),
+            _ => message,
+        }
+    }
+
+    /// Sends the request until there is an answer that streams.
+    fn open(&self, cancel: &Cancel) -> Result<Response, Error> {
+        let mut attempt = 0;
+        loop {
+            let (error, again) = match self.once(attempt, cancel) {
+                Ok(response) if response.status < 300 => return Ok(response),
+                Ok(response) => self.refused(response),
+                Err(err) => {
+                    let again = matches!(
+                        err,
+                        fetch::Error::Unreachable(..)
+                            | fetch::Error::Unresolved(..)
+                            | fetch::Error::Broken(_)
+                            | fetch::Error::Timeout(_)
+                    );
+                    (lost(err, "Connection error."), again)
+                }
+            };
+            if !again || attempt == RETRIES || cancel.is_cancelled() {
+                return Err(error);
+            }
+            let pause = match error.retry_after_ms {
+                Some(ms) if ms <= LONGEST_WISH_MS => Duration::from_millis(ms),
+                _ => pause(attempt),
+            };
+            if !sleep(pause, cancel) {
+                return Err(lost(fetch::Error::Cancelled, ""));
+            }
+            attempt += 1;
+        }
+    }
+
+    fn once(&self, attempt: u32, cancel: &Cancel) -> Result<Response, fetch::Error> {
+        let count = attempt.to_string();
+        let mut headers: Vec<(&str, &str)> = vec![
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+            ("x-stainless-retry-count", &count),
+            ("x-stainless-timeout", "600"),
+        ];
+        for (name, value) in self.headers.iter().chain(&self.target.headers) {
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            headers.push((name, value));
+        }
+        let request = fetch::Request {
+            method: "POST",
+            url: &self.url,
+            headers: &headers,
+            body: Some(&self.body),
+            policy: Policy::Any,
+            limits: LIMITS,
+        };
+        fetch::send(&request, cancel)
+    }
+
+    /// The error in an answer that is none, and whether asking again may help.
+    fn refused(&self, response: Response) -> (Error, bool) {
+        use std::io::Read;
+        let status = response.status;
+        let retry_after_ms = retry_after(&response);
+        let told = match response.header("x-should-retry") {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => None,
+        };
+        let mut body = Vec::new();
+        let _ = response.take(MAX_ERROR_BODY).read_to_end(&mut body);
+        let message = (self.error_text)(status, String::from_utf8_lossy(&body).trim());
+        let mut error = error(message, Some(status));
+        error.retry_after_ms = retry_after_ms;
+        let again = matches!(status, 408 | 409 | 429 | 500..);
+        (error, told.unwrap_or(again))
+    }
+}
+
+fn error(message: String, status: Option<u16>) -> Error {
+    Error {
+        class: fault::classify(&message, status),
+        status,
+        message,
+        retry_after_ms: None,
+        partial: None,
+    }
+}
+
+/// The error for a connection that failed; `wording` is what the original's client would say.
+fn lost(err: fetch::Error, wording: &str) -> Error {
+    let (class, message) = match &err {
+        fetch::Error::Cancelled => (Class::Aborted, "Request was aborted.".to_string()),
+        fetch::Error::Timeout(_) => (Class::Timeout, format!("Request timed out. {err}")),
+        fetch::Error::BadUrl(_) | fetch::Error::BadHeader | fetch::Error::TooLarge(_) => {
+            (Class::Format, err.to_string())
+        }
+        _ => (Class::Network, format!("{wording} {err}")),
+    };
+    Error {
+        class,
+        status: None,
+        message,
+        retry_after_ms: None,
+        partial: None,
+    }
+}
+
+/// Milliseconds the service asks to wait: `retry-after-ms`, or `retry-after` in seconds or as date.
+fn retry_after(response: &Response) -> Option<u64> {
+    let number = |name| response.header(name)?.trim().parse::<f64>().ok();
+    if let Some(ms) = number("retry-after-ms") {
+        return Some(ms.max(0.0) as u64);
+    }
+    if let Some(seconds) = number("retry-after") {
+        return Some((seconds.max(0.0) * 1000.0) as u64);
+    }
+    let date = response.header("retry-after")?;
+    let at = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    let at = u64::try_from(at.as_millisecond()).ok()?;
+    Some(at.saturating_sub(crate::base::time::now_ms()))
+}
+
+/// Doubling, with up to a quarter less at random so that many clients do not return in step.
+fn pause(attempt: u32) -> Duration {
+    let full = (FIRST_PAUSE * 2u32.pow(attempt)).min(LONGEST_PAUSE);
+    let [random] = crate::base::id::random::<1>();
+    full - full / 4 * u32::from(random) / 256
+}
+
+/// Waits; false when cancelled meanwhile.
+fn sleep(pause: Duration, cancel: &Cancel) -> bool {
+    let (sender, woken) = crossbeam_channel::bounded::<()>(1);
+    let _stop = cancel.on_cancel(move || {
+        let _ = sender.try_send(());
+    });
+    woken.recv_timeout(pause).is_err() && !cancel.is_cancelled()
+}
+
+/// `base` and `path` with exactly one slash between them.
+pub(super) fn join(base: &str, path: &str) -> String {
+    format!("{}/{path}", base.trim_end_matches('/'))
+}
+
+/// How OpenAI's client words an error body.
+pub(super) fn openai_error(status: u16, body: &str) -> String {
+    let parsed = serde_json::from_str::<Value>(body).unwrap_or_default();
+    let error = parsed.get("error");
+    let said = match error {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(error) => match error.get("message") {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(other) => Some(other.to_string()),
+            None => Some(error.to_string()),
+        },
+        None if parsed.is_object() => {
+            let message = parsed.get("message").and_then(Value::as_str);
+            Some(message.map_or_else(|| parsed.to_string(), str::to_string))
+        }
+        None => None,
+    };
+    let raw = error
+        .and_then(|e| e.pointer("/metadata/raw"))
+        .and_then(Value::as_str)
+        .map_or(String::new(), |raw| format!("\n{raw}"));
+    match said {
+        Some(said) => format!("{status} {said}{raw}"),
+        None if body.is_empty() => format!("{status} status code (no body)"),
+        None => format!("{status} {body}"),
+    }
+}
+
+/// How Anthropic's client words an error body.
+pub(super) fn anthropic_error(status: u16, body: &str) -> String {
+    match serde_json::from_str::<Value>(body) {
+        Ok(parsed) => format!("{status} {parsed}"),
+        Err(_) if body.is_empty() => format!("{status} status code (no body)"),
+        Err(_) => format!("{status} {body}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_bodies_read_as_the_vendors_clients_word_them() {
+        let body = r#"{"error": {"message": "Incorrect API key provided", "code": 1}}"#;
+        assert_eq!(openai_error(401, body), "401 Incorrect API key provided");
+        assert_eq!(openai_error(500, ""), "500 status code (no body)");
+        assert_eq!(openai_error(502, "<html>"), "502 <html>");
+        let raw = r#"{"error":{"message":"Provider returned error","metadata":{"raw":"deep"}}}"#;
+        assert_eq!(openai_error(400, raw), "400 Provider returned error\ndeep");
+        assert_eq!(
+            anthropic_error(401, r#"{"type": "error", "error": {}}"#),
+            r#"401 {"type":"error","error":{}}"#
+        );
+    }
+}

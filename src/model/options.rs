@@ -1,0 +1,112 @@
+//! What is derived for every format from the target's parameters and the request: limits,
+//! thinking, headers.
+
+use super::{Request, Target};
+use crate::wire::message::{Block, Content, Message};
+use serde_json::Value;
+
+/// Tokens of an answer unless the parameters ask for more.
+const USUAL_MAX_TOKENS: u64 = 32_000;
+
+pub(super) fn max_tokens(target: &Target, request: &Request) -> u64 {
+    let given = request.max_tokens;
+    given
+        .or_else(|| target.params.get("maxTokens").and_then(Value::as_u64))
+        .unwrap_or(target.max_tokens.min(USUAL_MAX_TOKENS))
+}
+
+/// Only when configured.
+pub(super) fn temperature(target: &Target) -> Option<f64> {
+    target.params.get("temperature").and_then(Value::as_f64)
+}
+
+/// The level to ask for; `None` means no thinking.
+pub(super) fn thinking<'a>(target: &Target, request: &Request<'a>) -> Option<&'a str> {
+    match request.thinking {
+        _ if !target.reasoning => None,
+        "" | "off" => None,
+        "xhigh" if !target.model.contains("gpt-5.2") => Some("high"),
+        level => Some(level),
+    }
+}
+
+/// How long the provider is asked to keep the prompt: `none`, `short`, `long`. Only Anthropic itself
+/// is asked for anything else than `short`.
+pub(super) fn retention(target: &Target) -> &str {
+    let given = |key: &str| target.params.get(key).and_then(Value::as_str);
+    if target.provider != "anthropic" {
+        return "short";
+    }
+    match given("cacheRetention") {
+        Some(known @ ("none" | "short" | "long")) => known,
+        _ if given("cacheControlTtl") == Some("1h") => "long",
+        _ => "short",
+    }
+}
+
+pub(super) fn bearer(target: &Target) -> Vec<(String, String)> {
+    let key = target.key.iter().filter(|key| !key.is_empty());
+    key.map(|key| {
+        (
+            "authorization".to_string(),
+            format!("Bearer {}", key.expose()),
+        )
+    })
+    .collect()
+}
+
+/// What GitHub wants to know about who asks.
+pub(super) fn copilot(request: &Request) -> Vec<(String, String)> {
+    let by_user = matches!(request.messages.last(), Some(Message::User(_)));
+    let pictures = request.messages.iter().any(|m| {
+        let blocks = match m {
+            Message::User(user) => match &user.content {
+                Content::Blocks(blocks) => blocks,
+                Content::Text(_) => return false,
+            },
+            Message::ToolResult(result) => &result.content,
+            _ => return false,
+        };
+        blocks.iter().any(|b| matches!(b, Block::Image { .. }))
+    });
+    let mut headers = vec![
+        ("X-Initiator", if by_user { "user" } else { "agent" }),
+        ("Openai-Intent", "conversation-edits"),
+    ];
+    if pictures {
+        headers.push(("Copilot-Vision-Request", "true"));
+    }
+    headers
+        .into_iter()
+        .map(|(k, v)| (k.to_string(), v.to_string()))
+        .collect()
+}
+
+/// Bytes to reserve for the body, so that it grows once or twice and not twenty times.
+pub(super) fn guess_size(request: &Request) -> usize {
+    const PER_MESSAGE: usize = 160;
+    const PER_TOOL: usize = 1024;
+    let texts: usize = request.messages.iter().map(text_len).sum();
+    request.system.len()
+        + texts
+        + request.messages.len() * PER_MESSAGE
+        + request.tools.len() * PER_TOOL
+}
+
+fn text_len(message: &Message) -> usize {
+    let blocks = match message {
+        Message::User(user) => match &user.content {
+            Content::Text(text) => return text.len(),
+            Content::Blocks(blocks) => blocks,
+        },
+        Message::Assistant(said) => &said.content,
+        Message::ToolResult(result) => &result.content,
+        Message::Other => return 0,
+    };
+    let len = |block: &Block| match block {
+        Block::Text { text, .. } => text.len(),
+        Block::Image { data, .. } => data.len(),
+        _ => 0,
+    };
+    blocks.iter().map(len).sum()
+}
