@@ -1,0 +1,316 @@
+//! The keeper: a small process between the runner and one command, forked from the runner.
+//!
+//! It is the subreaper of the command, so whatever the command starts stays below it, also what
+//! double-forks and starts a session of its own: killing everything below the keeper kills the
+//! whole run and nothing else. It ends when nothing is below it any more. When the runner dies,
+//! however, the keeper kills the run.
+//!
+//! It talks with the runner over a socket: five bytes a message, a tag and a number.
+
+use super::sandbox::{self, Prepared};
+use super::tree;
+use crate::base::sys::limits::Limit;
+use crate::base::sys::peer;
+use crate::base::sys::poll::{For, Poll};
+use crate::base::sys::process;
+use crate::base::sys::reaper::{self, Reaped, Signals, Status};
+use crate::base::sys::sandbox::{Setup, prepare};
+use crate::wire::exec::{Run, RunLimits};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub const STARTED: u8 = b'S';
+/// The number is the length of the text that follows.
+pub const FAILED: u8 = b'F';
+pub const EXITED: u8 = b'X';
+pub const SIGNALLED: u8 = b'G';
+/// It had more processes than it may and is killed.
+pub const CROWDED: u8 = b'C';
+/// From the runner: TERM, then KILL after so many milliseconds.
+pub const END: u8 = b'K';
+pub const MESSAGE: usize = 5;
+
+/// How often the number of processes is looked at: often at first and while it grows, else rarely.
+/// A fork bomb makes some hundreds meanwhile.
+const COUNT_SOONEST: Duration = Duration::from_millis(4);
+const COUNT_LATEST: Duration = Duration::from_millis(64);
+/// Pause between two passes of killing.
+const KILL_EVERY: Duration = Duration::from_millis(10);
+/// Killing is given up after this: what is left is not ours to kill (set-uid programs).
+const KILL_FOR: Duration = Duration::from_secs(3);
+
+/// The descriptors of a command.
+pub struct Ends {
+    pub input: OwnedFd,
+    /// Standard output and error, which are one: order is kept.
+    pub output: OwnedFd,
+    pub terminal: bool,
+}
+
+/// What a keeper does when there is no more to wait for.
+enum Phase {
+    Wait,
+    Terminate { until: Instant },
+    Kill { until: Instant },
+}
+
+/// Watches that a command has no more processes than it may. The kernel's own limit (RLIMIT_NPROC)
+/// counts per user, and does not hold for root.
+struct Crowd {
+    most: u64,
+    /// Of the whole machine: a cheap sign that a closer look is due.
+    before: u64,
+    pause: Duration,
+}
+
+struct Keeper {
+    control: UnixStream,
+    signals: Signals,
+    main: u32,
+    temp: Option<PathBuf>,
+    crowd: Option<Crowd>,
+    phase: Phase,
+    /// Nothing may outlive a sandboxed command.
+    sandboxed: bool,
+}
+
+/// The whole life of the forked process.
+pub fn keep(control: UnixStream, run: &Run, ends: Ends) -> ! {
+    reaper::close_others(&[
+        control.as_raw_fd(),
+        ends.input.as_raw_fd(),
+        ends.output.as_raw_fd(),
+    ]);
+    reaper::set_name(c"exec-keeper");
+    let mut prepared = None;
+    let started = start(run, ends, &mut prepared);
+    match started {
+        Ok((main, signals)) => {
+            let mut keeper = Keeper {
+                control,
+                signals,
+                main,
+                temp: prepared,
+                crowd: run.limits.processes.map(Crowd::new),
+                phase: Phase::Wait,
+                sandboxed: run.sandbox.is_some(),
+            };
+            keeper.tell(STARTED, main);
+            // After the command was started: it must not inherit it.
+            reaper::go_first();
+            keeper.watch();
+            keeper.tidy();
+        }
+        Err(why) => {
+            let mut message = vec![FAILED];
+            message.extend((why.len() as u32).to_le_bytes());
+            message.extend(why.as_bytes());
+            // Nobody to tell means nobody to care.
+            let _ = (&control).write_all(&message);
+            if let Some(temp) = prepared {
+                let _ = std::fs::remove_dir_all(temp);
+            }
+        }
+    }
+    reaper::leave(0)
+}
+
+fn start(run: &Run, ends: Ends, temp: &mut Option<PathBuf>) -> Result<(u32, Signals), String> {
+    let own = || {
+        process::adopt_orphans()?;
+        process::forbid_dumps()?;
+        Signals::new()
+    };
+    let signals = own().map_err(|err| format!("keeper: {err}"))?;
+    let prepared = run.sandbox.as_ref().map(sandbox::prepare).transpose()?;
+    let (program, arguments) = run.argv.split_first().ok_or("no program to run")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(&run.env)
+        .current_dir(&run.cwd)
+        .stderr(Stdio::from(
+            ends.output.try_clone().map_err(|err| err.to_string())?,
+        ))
+        .stdin(ends.input)
+        .stdout(ends.output);
+    if let Some(Prepared { temp: folder, .. }) = &prepared {
+        command.env("TMPDIR", folder);
+        *temp = Some(folder.clone());
+    }
+    let setup = Setup {
+        terminal: ends.terminal,
+        limits: limits(&run.limits),
+        cage: prepared.map(|prepared| prepared.cage),
+    };
+    prepare(&mut command, setup);
+    let child = command.spawn().map_err(|err| format!("{program}: {err}"))?;
+    Ok((child.id(), signals))
+}
+
+fn limits(wanted: &RunLimits) -> Vec<Limit> {
+    let mut limits = vec![Limit::no_core()];
+    limits.extend(wanted.memory.map(Limit::memory));
+    limits.extend(wanted.file_size.map(Limit::file_size));
+    limits.extend(wanted.open_files.map(Limit::open_files));
+    limits.extend(wanted.cpu_seconds.map(Limit::cpu_seconds));
+    // The kernel counts all of a user's, so those that run already are added.
+    limits.extend(wanted.processes.map(|most| {
+        let running = tree::threads_of(peer::own_uid());
+        Limit::user_processes(most.saturating_add(running))
+    }));
+    limits
+}
+
+impl Crowd {
+    fn new(most: u64) -> Crowd {
+        Crowd {
+            most,
+            before: reaper::count_all(),
+            pause: COUNT_SOONEST,
+        }
+    }
+
+    fn is_too_big(&mut self) -> bool {
+        // A quarter of the limit at once is suspicious; slow growth is seen at the latest when the
+        // sum of it is.
+        let now = reaper::count_all();
+        if now < self.before.saturating_add(self.most / 4) {
+            self.pause = (self.pause * 2).min(COUNT_LATEST);
+            self.before = self.before.min(now);
+            return false;
+        }
+        self.before = now;
+        self.pause = COUNT_SOONEST;
+        tree::below(std::process::id()).len() as u64 > self.most
+    }
+}
+
+impl Keeper {
+    fn watch(&mut self) {
+        loop {
+            let wait = match self.phase {
+                Phase::Wait => self.crowd.as_ref().map(|crowd| crowd.pause),
+                Phase::Terminate { until } => Some(until.saturating_duration_since(Instant::now())),
+                Phase::Kill { .. } => Some(KILL_EVERY),
+            };
+            let mut poll = Poll::new();
+            poll.add(self.control.as_fd(), For::Reading);
+            poll.add(self.signals.as_fd(), For::Reading);
+            // An error of poll itself leaves the rest of the loop to look at everything.
+            let _ = poll.wait(wait);
+            let (told, signal) = (poll.ready(0), poll.ready(1));
+            drop(poll);
+            if told && !matches!(self.phase, Phase::Kill { .. }) {
+                self.listen();
+            }
+            while let Some(number) = self.signals.take().filter(|_| signal) {
+                if number != reaper::CHILD {
+                    self.end(Duration::ZERO);
+                }
+            }
+            if self.reap() {
+                return;
+            }
+            match self.phase {
+                Phase::Wait => {
+                    if self.crowd.as_mut().is_some_and(Crowd::is_too_big) {
+                        self.tell(CROWDED, 0);
+                        self.end(Duration::ZERO);
+                    }
+                }
+                Phase::Terminate { until } => {
+                    if Instant::now() >= until {
+                        self.end(Duration::ZERO);
+                    }
+                }
+                Phase::Kill { until } => {
+                    tree::kill(std::process::id());
+                    if Instant::now() >= until {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the ended; true when nothing is below us any more.
+    fn reap(&mut self) -> bool {
+        loop {
+            match reaper::reap() {
+                Reaped::Child(pid, status) if pid == self.main => {
+                    match status {
+                        Status::Exited(code) => self.tell(EXITED, code as u32),
+                        Status::Signalled(signal) => {
+                            self.tell(SIGNALLED, signal as u32);
+                        }
+                    }
+                    if self.sandboxed {
+                        self.end(Duration::ZERO);
+                    }
+                }
+                Reaped::Child(..) => {}
+                Reaped::Nothing => return false,
+                Reaped::NoChildren => return true,
+            }
+        }
+    }
+
+    fn listen(&mut self) {
+        let mut message = [0; MESSAGE];
+        match self.control.read_exact(&mut message) {
+            Ok(()) if message[0] == END => {
+                self.end(Duration::from_millis(number(&message).into()));
+            }
+            // The runner died, or talks nonsense.
+            _ => self.end(Duration::ZERO),
+        }
+    }
+
+    fn end(&mut self, grace: Duration) {
+        match self.phase {
+            Phase::Kill { .. } => {}
+            _ if grace.is_zero() => {
+                let until = Instant::now() + KILL_FOR;
+                self.phase = Phase::Kill { until };
+                tree::kill(std::process::id());
+            }
+            _ => {
+                let until = Instant::now() + grace;
+                self.phase = Phase::Terminate { until };
+                tree::terminate(std::process::id());
+            }
+        }
+    }
+
+    fn tell(&self, tag: u8, value: u32) {
+        let mut message = [tag, 0, 0, 0, 0];
+        message[1..].copy_from_slice(&value.to_le_bytes());
+        // A runner that is gone is noticed by `listen`.
+        let _ = (&self.control).write_all(&message);
+    }
+
+    fn tidy(&self) {
+        if let Some(temp) = &self.temp {
+            // What a hostile command made undeletable stays in the temp folder; it is private.
+            let _ = std::fs::remove_dir_all(temp);
+        }
+    }
+}
+
+pub fn number(message: &[u8; MESSAGE]) -> u32 {
+    u32::from_le_bytes([message[1], message[2], message[3], message[4]])
+}
+
+/// Asks the keeper at the other end to end its run.
+pub fn ask_end(control: &UnixStream, grace: Duration) -> io::Result<()> {
+    let grace = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
+    let mut message = [END, 0, 0, 0, 0];
+    message[1..].copy_from_slice(&grace.to_le_bytes());
+    (&*control).write_all(&message)
+}
