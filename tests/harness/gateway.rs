@@ -289,6 +289,22 @@ impl Gateway {
         }
     }
 
+    /// Writes fields into a session's entry as another program would, making it when missing.
+    pub fn set_session(&self, key: &str, fields: Value) {
+        let path = self.state().join("agents/main/sessions/sessions.json");
+        let text = fs::read(&path).unwrap_or_else(|_| b"{}".to_vec());
+        let mut store: Value = serde_json::from_slice(&text).expect("JSON");
+        if store[key].is_null() {
+            let now = openclaw::base::time::now_ms();
+            store[key] = json!({"sessionId": openclaw::base::id::uuid(), "updatedAt": now});
+        }
+        for (name, value) in fields.as_object().expect("an object") {
+            store[key][name] = value.clone();
+        }
+        let text = serde_json::to_vec_pretty(&store).expect("JSON");
+        openclaw::base::atomic::write(&path, &text).expect("written");
+    }
+
     pub fn signal(&self, signal: &str) {
         proc::signal(self.pid(), signal);
     }

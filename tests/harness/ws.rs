@@ -220,6 +220,22 @@ impl Ws {
         }
     }
 
+    /// The next event with one of these names.
+    pub fn event_any(&mut self, names: &[&str]) -> Value {
+        let started = Instant::now();
+        loop {
+            while let Some(event) = self.events.pop_front() {
+                if names.iter().any(|name| event["event"] == *name) {
+                    return event;
+                }
+            }
+            assert!(started.elapsed() < PATIENCE, "no event of {names:?}");
+            if let Err(closed) = self.read() {
+                panic!("closed while waiting for {names:?}: {closed:?}");
+            }
+        }
+    }
+
     /// Events that have arrived and were not asked for, and what arrives within `wait`.
     pub fn events_within(&mut self, wait: Duration) -> Vec<Value> {
         let started = Instant::now();
