@@ -7,7 +7,7 @@ use super::broadcast::Rules;
 use super::core::Core;
 use crate::base::time::now_ms;
 use crate::config::Config;
-use crate::session::store::Filter;
+use crate::session::Filter;
 use crate::wire::gateway::health::{
     AgentHealth, Health, HeartbeatHealth, RecentSession, SessionsBrief,
 };
@@ -87,7 +87,7 @@ pub fn refresh_soon(core: &Arc<Core>) {
         refresh(&shared);
         shared.health.refreshing.store(false, Ordering::Release);
     });
-    if !taken {
+    if taken.is_err() {
         cached.refreshing.store(false, Ordering::Release);
     }
 }
@@ -142,22 +142,22 @@ fn agent(core: &Core, config: &Config, id: String, default_agent: &str) -> Agent
 }
 
 fn brief(core: &Core, agent: &str) -> SessionsBrief {
-    let path = core.sessions.path(agent).to_string_lossy().into_owned();
+    let sessions = &core.agents.sessions;
     let filter = Filter {
         agent: Some(agent.to_string()),
-        limit: Some(RECENT),
         include_global: true,
         include_unknown: true,
         ..Filter::default()
     };
     let now = now_ms();
     // A store that cannot be read is reported where it is used; here it counts as empty.
-    let recent = core.sessions.list(&filter).unwrap_or_default();
+    let all = sessions.list(&filter).unwrap_or_default();
     SessionsBrief {
-        path,
-        count: core.sessions.count_of(agent).unwrap_or(0),
-        recent: recent
+        path: sessions.path(agent).to_string_lossy().into_owned(),
+        count: all.len(),
+        recent: all
             .into_iter()
+            .take(RECENT)
             .map(|(key, entry)| RecentSession {
                 key: key.to_string(),
                 updated_at: entry.updated_at,

@@ -1,31 +1,45 @@
 //! `agents.list` and `agent.identity.get`.
 
-use super::{Answer, Call};
+use super::{Answer, Call, Method, Run, Scope};
 use crate::config::agents::agent_id;
 use crate::gateway::core::Core;
 use crate::gateway::identity;
 use crate::session::key;
-use crate::wire::gateway::frame::RpcError;
-use crate::wire::shape::{NON_EMPTY, STRING, Shape, optional};
+use crate::wire::shape::{NON_EMPTY, NONE, STRING, Shape, optional};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-pub const IDENTITY: Shape = Shape::Closed(&[
+const IDENTITY: Shape = Shape::Closed(&[
     optional("agentId", NON_EMPTY),
     optional("sessionKey", STRING),
 ]);
+
+pub const METHODS: &[Method] = &[
+    row("agents.list", NONE, list),
+    row("agent.identity.get", IDENTITY, identity),
+];
+
+const fn row(name: &'static str, params: Shape, run: super::Handler) -> Method {
+    Method {
+        name,
+        scope: Scope::Read,
+        params,
+        advertised: true,
+        run: Run::Pooled(run),
+    }
+}
 
 /// The identity fields a list row may carry.
 const IDENTITY_FIELDS: &[&str] = &["name", "theme", "emoji", "avatar"];
 
 /// The configured agents; without any, those that have a folder, and the default one.
-pub fn list(core: &Arc<Core>, _call: &Call) -> Answer {
+fn list(core: &Arc<Core>, _call: &Call) -> Answer {
     let snapshot = core.config.current();
     let config = &snapshot.config;
     let default_id = config.default_agent_id();
     let mut ids = config.agent_ids();
     if config.agents.list.is_empty() {
-        ids.extend(core.sessions.agents());
+        ids.extend(core.agents.sessions.agents());
     }
     ids.sort();
     ids.dedup();
@@ -69,19 +83,19 @@ fn row(core: &Core, id: &str) -> Value {
     Value::Object(row)
 }
 
-pub fn identity(core: &Arc<Core>, call: &Call) -> Answer {
+fn identity(core: &Arc<Core>, call: &Call) -> Answer {
     let text = |name: &str| call.params.get(name).and_then(Value::as_str).map(str::trim);
     let named = text("agentId").map(agent_id);
     let session = text("sessionKey").filter(|key| !key.is_empty());
     let of_session = session.and_then(|session| {
-        let key = core.sessions.canonical(session);
+        let key = core.agents.sessions.canonical(session);
         key::agent_of(&key).map(str::to_string)
     });
     if let (Some(named), Some(other), Some(_)) = (&named, &of_session, session) {
         if named != other {
-            return Answer::Error(RpcError::invalid(format!(
+            return Answer::invalid(format!(
                 "invalid agent.identity.get params: agent \"{named}\" does not match session key agent \"{other}\""
-            )));
+            ));
         }
     }
     let snapshot = core.config.current();

@@ -1,28 +1,43 @@
 //! `health`, `status`, `channels.status`: the gateway's own condition.
 
-use super::{Answer, Call};
+use super::{Answer, Call, Method, Run, Scope};
 use crate::base::time::now_ms;
 use crate::config::Config;
 use crate::gateway::core::Core;
-use crate::gateway::health;
-use crate::session::Entry;
-use crate::session::store::Filter;
+use crate::gateway::{health, models};
+use crate::session::{Entry, Filter, Named};
 use crate::wire::gateway::health::{
     AgentSessions, ChannelsStatus, SessionDefaults, SessionRow, Status, StatusBeat,
     StatusHeartbeat, StatusSessions,
 };
-use crate::wire::shape::{BOOL, Shape, UNSIGNED, optional};
+use crate::wire::shape::{BOOL, OPEN, Shape, UNSIGNED, optional};
 use serde_json::Value;
 use std::sync::Arc;
 
-pub const CHANNELS_STATUS: Shape =
+const CHANNELS_STATUS: Shape =
     Shape::Closed(&[optional("probe", BOOL), optional("timeoutMs", UNSIGNED)]);
+
+pub const METHODS: &[Method] = &[
+    row("health", OPEN, Run::Inline(health)),
+    row("status", OPEN, Run::Pooled(status)),
+    row("channels.status", CHANNELS_STATUS, Run::Inline(channels_status)),
+];
+
+const fn row(name: &'static str, params: Shape, run: Run) -> Method {
+    Method {
+        name,
+        scope: Scope::Read,
+        params,
+        advertised: true,
+        run,
+    }
+}
 
 /// Sessions in each list of `status`.
 const RECENT: usize = 10;
 
 /// The cached payload while it is fresh (and a new one soon), else a new one.
-pub fn health(core: &Arc<Core>, call: &Call) -> Answer {
+fn health(core: &Arc<Core>, call: &Call) -> Answer {
     let probe = call.params.get("probe") == Some(&Value::Bool(true));
     if !probe && core.health.is_fresh() {
         let payload = core.health.get();
@@ -33,38 +48,35 @@ pub fn health(core: &Arc<Core>, call: &Call) -> Answer {
 }
 
 /// No channel is built into this version, so nothing is probed.
-pub fn channels_status(_core: &Arc<Core>, _call: &Call) -> Answer {
+fn channels_status(_core: &Arc<Core>, _call: &Call) -> Answer {
     Answer::ok(&ChannelsStatus {
         ts: now_ms(),
         ..ChannelsStatus::default()
     })
 }
 
-pub fn status(core: &Arc<Core>, _call: &Call) -> Answer {
+fn status(core: &Arc<Core>, _call: &Call) -> Answer {
     let snapshot = core.config.current();
     let config = &snapshot.config;
     let agents = config.agent_ids();
     let defaults = defaults(core, config);
+    let sessions = &core.agents.sessions;
     let mut by_agent = Vec::new();
     for id in &agents {
-        let filter = Filter {
-            agent: Some(id.clone()),
-            ..everything()
-        };
-        let rows = match core.sessions.list(&filter) {
-            Ok(list) => rows(&list, &defaults),
-            Err(err) => return Answer::unavailable(&err),
+        let all = match sessions.list(&everything(Some(id))) {
+            Ok(all) => all,
+            Err(err) => return Answer::unavailable(err.to_string()),
         };
         by_agent.push(AgentSessions {
             agent_id: id.clone(),
-            path: core.sessions.path(id).to_string_lossy().into_owned(),
-            count: core.sessions.count_of(id).unwrap_or(rows.len()),
-            recent: rows,
+            path: sessions.path(id).to_string_lossy().into_owned(),
+            count: all.len(),
+            recent: rows(&all, &defaults),
         });
     }
-    let recent = match core.sessions.list(&everything()) {
-        Ok(list) => rows(&list, &defaults),
-        Err(err) => return Answer::unavailable(&err),
+    let recent = match sessions.list(&everything(None)) {
+        Ok(all) => rows(&all, &defaults),
+        Err(err) => return Answer::unavailable(err.to_string()),
     };
     let beats = agents.into_iter().map(|agent_id| {
         let beat = config.heartbeat(&agent_id);
@@ -92,9 +104,9 @@ pub fn status(core: &Arc<Core>, _call: &Call) -> Answer {
     })
 }
 
-fn everything() -> Filter {
+fn everything(agent: Option<&String>) -> Filter {
     Filter {
-        limit: Some(RECENT),
+        agent: agent.cloned(),
         include_global: true,
         include_unknown: true,
         ..Filter::default()
@@ -103,8 +115,9 @@ fn everything() -> Filter {
 
 /// The model a new session would use.
 fn defaults(core: &Core, config: &Config) -> SessionDefaults {
-    let target = crate::model::choose::default_target(&core.config.current(), core.config.paths());
-    match target {
+    let agent = config.default_agent_id();
+    let snapshot = core.config.current();
+    match models::resolve(&snapshot, &models::default_reference(&snapshot, &agent)) {
         Ok(target) => SessionDefaults {
             model: Some(target.model),
             context_tokens: Some(target.context_window),
@@ -116,9 +129,11 @@ fn defaults(core: &Core, config: &Config) -> SessionDefaults {
     }
 }
 
-fn rows(list: &[(Arc<str>, Arc<Entry>)], defaults: &SessionDefaults) -> Vec<SessionRow> {
+/// The newest few.
+fn rows(list: &[Named], defaults: &SessionDefaults) -> Vec<SessionRow> {
     let now = now_ms();
     list.iter()
+        .take(RECENT)
         .map(|(key, entry)| row(key, entry, defaults, now))
         .collect()
 }
