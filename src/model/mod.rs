@@ -8,6 +8,7 @@ pub mod echo;
 pub mod fault;
 mod history;
 mod json;
+pub mod local;
 mod openai_completions;
 mod openai_responses;
 mod options;

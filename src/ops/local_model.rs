@@ -5,6 +5,8 @@
 //! to start or stop the server; without one the setting waits for the next start.
 
 use crate::base::exit::Report;
+use crate::base::sys::child;
+use crate::base::sys::signals::Signal;
 use crate::base::{atomic, lock};
 use crate::config::Paths;
 use crate::model::local::{LocalModel, Settings};
@@ -168,7 +170,8 @@ fn tell_gateway(paths: &Paths) -> bool {
     let Some(holder) = lock::holder(&paths.ours().join("gateway.lock")) else {
         return false;
     };
-    crate::base::sys::child::signal(holder.pid, crate::base::sys::signals::HUP).is_ok()
+    child::send(holder.pid, Signal::Hangup);
+    true
 }
 
 fn free_port() -> io::Result<u16> {

@@ -1,1 +1,4 @@
-//! ops
+//! Operations on an installation: what a person asks for that is more than one request. They return
+//! what they found or did and print nothing.
+
+pub mod local_model;
