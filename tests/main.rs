@@ -2,3 +2,4 @@
 
 mod config;
 mod harness;
+mod session_state;
