@@ -2,6 +2,7 @@
 //! latest compaction in place of what it summarises.
 
 use super::seen::Seen;
+use super::surrogate;
 use crate::wire::message::{Assistant, Block, Content, Message, User};
 use serde_json::Value;
 
@@ -109,7 +110,7 @@ pub fn read_message(text: &str, at_ms: u64) -> Option<Message> {
     if let Ok(message) = serde_json::from_str(text) {
         return Some(message);
     }
-    let mut value: Value = serde_json::from_str(text).ok()?;
+    let mut value: Value = serde_json::from_str(&surrogate::mend(text)).ok()?;
     let map = value.as_object_mut()?;
     let defaults: &[(&str, Value)] = match map.get("role")?.as_str()? {
         "user" => &[("timestamp", at_ms.into())],
@@ -214,5 +215,10 @@ mod tests {
             Some(Message::Other)
         );
         assert_eq!(read_message("{}", 1), None);
+        let cut = r#"{"role":"user","content":"x\ud83d","timestamp":1}"#;
+        match read_message(cut, 1) {
+            Some(Message::User(user)) => assert_eq!(user.content.text(), "x\u{fffd}"),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -5,7 +5,8 @@
 
 use super::Error;
 use crate::base::{lock, sys, time};
-use std::fs::{self, OpenOptions};
+use fs2::FileExt;
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -109,6 +110,26 @@ pub fn transcript(file: &Path, patience: Duration) -> Result<LockFile, Error> {
         }
         std::thread::sleep(pause.min(patience.saturating_sub(start.elapsed())));
         pause = (pause + TRANSCRIPT_STEP).min(TRANSCRIPT_PAUSE);
+    }
+}
+
+/// Keeps other processes of ours from an open transcript, until it is closed.
+pub fn hold(file: &File, path: &Path, patience: Duration) -> Result<(), Error> {
+    let start = Instant::now();
+    loop {
+        match FileExt::try_lock_exclusive(file) {
+            Ok(()) => return Ok(()),
+            Err(err) if err.kind() != fs2::lock_contended_error().kind() => {
+                return Err(Error::io("lock", path)(err));
+            }
+            Err(_) if start.elapsed() >= patience => {
+                return Err(Error::TranscriptLocked {
+                    path: path.to_path_buf(),
+                    holder: None,
+                });
+            }
+            Err(_) => std::thread::sleep(STORE_RETRY),
+        }
     }
 }
 

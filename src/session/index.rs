@@ -5,7 +5,7 @@
 //! a field we changed since our last write keeps our value, every other takes theirs.
 
 use super::stamp::Stamp;
-use super::{Entry, Error, guard, indent, key};
+use super::{Entry, Error, guard, indent, key, surrogate};
 use crate::base::atomic::{self, Durability};
 use crate::base::time;
 use serde_json::value::RawValue;
@@ -243,7 +243,9 @@ impl Index {
         }
         let mut blobs = Vec::new();
         for (name, raw) in entries(text)? {
-            let Ok(mut entry) = serde_json::from_str::<Entry>(raw.get()) else {
+            let parsed = serde_json::from_str::<Entry>(raw.get())
+                .or_else(|_| serde_json::from_str(&surrogate::mend(raw.get())));
+            let Ok(mut entry) = parsed else {
                 log::warn!("{}: {name} is no session entry", self.path.display());
                 state.odd.push((name, raw));
                 continue;

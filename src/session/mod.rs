@@ -24,6 +24,7 @@ pub mod reset;
 mod seen;
 mod stamp;
 mod store;
+mod surrogate;
 mod tail;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 
 use super::load::MAX_LINE;
 use super::record::{self, VERSION};
+use super::surrogate;
 use crate::base::{atomic, id, jsonl, time};
 use serde_json::{Map, Value};
 use std::fs::{self, File};
@@ -13,23 +14,34 @@ use std::path::{Path, PathBuf};
 /// copy is.
 pub fn repair(path: &Path, session_id: &str, cwd: &Path) -> io::Result<PathBuf> {
     let copy = backup(path)?;
-    let mut good = Vec::new();
+    let mut good: Vec<Vec<u8>> = Vec::new();
     let mut text = Vec::new();
     let mut reader = BufReader::new(File::open(&copy)?);
     while jsonl::read_line(&mut reader, &mut text, MAX_LINE)? {
-        match serde_json::from_slice::<Value>(&text) {
-            Ok(Value::Object(line)) => good.push(line),
-            _ if text.iter().all(u8::is_ascii_whitespace) => {}
-            _ => log::warn!("{}: dropped a malformed line", path.display()),
+        if is_object(&text) {
+            good.push(text.clone());
+        } else if !text.iter().all(u8::is_ascii_whitespace) {
+            log::warn!("{}: dropped a malformed line", path.display());
         }
     }
     let mut out = Vec::new();
-    match good.first_mut().filter(|line| is_header(line)) {
-        Some(_) => migrate(&mut good),
+    match good.first().and_then(|line| parse(line)).filter(is_header) {
         None => out = record::header(session_id, cwd, None),
+        Some(header) => {
+            let version = header.get("version").and_then(Value::as_u64).unwrap_or(1);
+            if version < VERSION {
+                let mut lines: Vec<_> = good.iter().filter_map(|line| parse(line)).collect();
+                migrate(&mut lines, version);
+                good = lines
+                    .iter()
+                    .map(serde_json::to_vec)
+                    .collect::<Result<_, _>>()?;
+            }
+        }
     }
     for line in &good {
-        out.append(&mut jsonl::line(line));
+        out.extend_from_slice(line);
+        out.push(b'\n');
     }
     atomic::write(path, &out)?;
     Ok(copy)
@@ -44,17 +56,23 @@ pub fn backup(path: &Path) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
+/// Checked without building strings, so that halves of surrogate pairs pass.
+fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{")
+        && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+}
+
+fn parse(line: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_str(&surrogate::mend(std::str::from_utf8(line).ok()?)).ok()
+}
+
 fn is_header(line: &Map<String, Value>) -> bool {
     line.get("type").and_then(Value::as_str) == Some("session")
         && line.get("id").is_some_and(Value::is_string)
 }
 
 /// Version 1 had no ids and counted lines; version 2 had another name for a role.
-fn migrate(lines: &mut [Map<String, Value>]) {
-    let version = lines[0].get("version").and_then(Value::as_u64).unwrap_or(1);
-    if version >= VERSION {
-        return;
-    }
+fn migrate(lines: &mut [Map<String, Value>], version: u64) {
     if version < 2 {
         link(lines);
     }

@@ -142,6 +142,7 @@ impl Store {
             None if is_new => (create(&path, opening)?, Conversation::default()),
             None => read(&path, opening)?,
         };
+        guard::hold(&file, &path, patience)?;
         if opening.key == key::main_key(&self.agent_of(opening.key)) {
             link::main(self.paths(), &self.agent_of(opening.key), &path);
         }

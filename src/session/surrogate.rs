@@ -1,0 +1,54 @@
+//! JavaScript writes half a surrogate pair as an escape (`\\ud83d`) when a text was cut in the middle
+//! of an emoji. It is valid JSON that no Rust string can hold.
+
+use std::borrow::Cow;
+
+/// `json` with every lone surrogate escape replaced by the replacement character.
+pub fn mend(json: &str) -> Cow<'_, str> {
+    let bytes = json.as_bytes();
+    let mut out = String::new();
+    let mut done = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        match escape(bytes, at) {
+            Some(0xD800..=0xDBFF) if matches!(escape(bytes, at + 6), Some(0xDC00..=0xDFFF)) => {
+                at += 12;
+            }
+            Some(0xD800..=0xDFFF) => {
+                out.push_str(&json[done..at]);
+                out.push_str("\\ufffd");
+                at += 6;
+                done = at;
+            }
+            _ => at += 2,
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(json);
+    }
+    out.push_str(&json[done..]);
+    Cow::Owned(out)
+}
+
+/// The code of the `\\uXXXX` at `at`.
+fn escape(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_lone_halves_are_replaced() {
+        let whole = r#"{"a":"\ud83d\ude00 \\ud83d \n"}"#;
+        assert_eq!(super::mend(whole), whole);
+        assert_eq!(
+            super::mend(r#"["x\ud83d","\ude00\ud83d\ud83d\ude00"]"#),
+            r#"["x\ufffd","\ufffd\ufffd\ud83d\ude00"]"#
+        );
+    }
+}
