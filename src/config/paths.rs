@@ -190,9 +190,9 @@ fn runtime(env: &Env, home: &Path, state: &Path, suffix: &str) -> PathBuf {
 /// go to the state folder.
 fn logs(state: &Path) -> PathBuf {
     let shared = PathBuf::from("/tmp/openclaw");
-    let me = std::fs::metadata("/proc/self").map(|m| m.uid()).ok();
+    let me = crate::base::sys::peer::own_uid();
     match std::fs::symlink_metadata(&shared) {
-        Ok(meta) if !meta.is_dir() || me.is_some_and(|me| me != meta.uid()) => state.join("logs"),
+        Ok(meta) if !meta.is_dir() || me != meta.uid() => state.join("logs"),
         _ => shared,
     }
 }

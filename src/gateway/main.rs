@@ -9,6 +9,7 @@ use super::event::{Event, QUEUE};
 use super::front;
 use super::link::{self, Child};
 use crate::base::exit::{self, Exit, Report};
+use crate::base::logging;
 use crate::base::sys::{fds, process};
 use crate::config::{Live, Paths, listen, profile};
 use crate::net::listen::Listener;
@@ -90,6 +91,7 @@ fn start() -> Result<Started, Error> {
     let mut listen =
         listen::resolve(&live.current(), &args::listening(&flags)).map_err(Error::Listen)?;
     listen.opened(listeners.addresses());
+    logging::start(log_options(&live, &flags));
     // After the last question to /proc/self, before the first byte from a peer.
     if let Err(err) = process::forbid_dumps() {
         log::warn!("this process may be traced: {err}");
@@ -107,6 +109,10 @@ fn start() -> Result<Started, Error> {
         listeners,
         events,
     })
+}
+
+fn log_options(live: &Live, flags: &Flags) -> logging::Options {
+    args::logging(&live.current().config.logging, live.paths(), flags)
 }
 
 fn control() -> Result<UnixStream, Error> {
@@ -169,6 +175,9 @@ fn serve(started: Started) -> Result<(), Error> {
     let status = status(&addresses);
     for addr in &addresses {
         log::info!(target: "gateway", "listening on ws://{addr} (PID {})", std::process::id());
+    }
+    if let Some(file) = logging::file() {
+        log::info!(target: "gateway", "log file: {}", file.display());
     }
     let _lock = listeners.lock;
     let mut accepting = front::serve(&core, listeners.front).map_err(Error::Accept)?;
@@ -244,11 +253,11 @@ fn serve(started: Started) -> Result<(), Error> {
 
 fn reload(core: &Core) {
     match core.config.reload() {
-        Ok(()) => log::info!(target: "reload", "configuration read again"),
+        Ok(()) => log::info!(target: "gateway/reload", "configuration read again"),
         Err(snapshot) => {
             let issue = snapshot.issues.first();
             log::warn!(
-                target: "reload",
+                target: "gateway/reload",
                 "config reload skipped (invalid config): {}: {}",
                 issue.map_or("", |i| i.path.as_str()),
                 issue.map_or("", |i| i.message.as_str()),

@@ -1,8 +1,12 @@
 //! The command line of `openclaw-gateway`: the flags of `openclaw gateway run`, and `--notify-fd`.
 
+use crate::base::dayfile::Place;
 use crate::base::exit::{Exit, Report};
+use crate::base::logging;
 use crate::base::secret::Secret;
-use crate::config::{Env, listen, profile};
+use crate::config::paths::expand;
+use crate::config::schema::Logging;
+use crate::config::{Env, Paths, listen, profile};
 use crate::wire::control::Flags;
 use lexopt::prelude::*;
 use std::collections::BTreeMap;
@@ -126,6 +130,25 @@ pub fn environment(flags: &Flags) -> Result<Env, profile::Error> {
         )]));
     }
     Ok(env.with_dotenv(&std::env::current_dir().unwrap_or_default()))
+}
+
+/// Both roles log alike, into one file.
+pub fn logging(config: &Logging, paths: &Paths, flags: &Flags) -> logging::Options {
+    let level = |name: &Option<String>| name.as_deref().and_then(logging::level);
+    let console = match flags.verbose {
+        true => log::LevelFilter::Debug,
+        false => level(&config.console_level).unwrap_or(log::LevelFilter::Info),
+    };
+    logging::Options {
+        place: match &config.file {
+            Some(file) => Place::Fixed(expand(file, &paths.home)),
+            None => Place::Daily(paths.logs.clone()),
+        },
+        level: level(&config.level).unwrap_or(log::LevelFilter::Info),
+        console,
+        json: config.console_style.as_deref() == Some("json"),
+        only: flags.claude_cli_logs.then_some("agent/claude-cli"),
+    }
 }
 
 /// The part of the flags that decides where to listen.

@@ -9,6 +9,7 @@ use super::policy::{Backoff, FINAL, sooner};
 use super::spawn;
 use super::table::Table;
 use crate::base::exit::{self, Exit, Report};
+use crate::base::logging;
 use crate::base::sys::child::{self, Ending};
 use crate::base::sys::notify::Notifier;
 use crate::base::sys::poll::{For, Poll};
@@ -96,6 +97,7 @@ impl Supervisor {
         let snapshot = load::load(&paths, &env);
         let listen = listen::resolve(&snapshot, &args::listening(&run.flags))
             .map_err(|err| Box::new(err) as Box<dyn Report>)?;
+        logging::start(args::logging(&snapshot.config.logging, &paths, &run.flags));
         drop(snapshot);
         for warning in &listen.warnings {
             log::warn!(target: "gateway", "{warning}");
