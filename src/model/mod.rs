@@ -3,6 +3,9 @@
 
 mod anthropic_messages;
 mod call;
+pub mod catalogue;
+pub mod choose;
+pub mod credential;
 mod draft;
 pub mod echo;
 pub mod fault;
@@ -13,6 +16,7 @@ mod openai_completions;
 mod openai_responses;
 mod options;
 mod sse;
+pub mod status;
 
 use crate::base::cancel::Cancel;
 use crate::base::secret::Secret;

@@ -1,0 +1,239 @@
+//! The models known without being told: a table of facts (sizes, prices, abilities) in the binary,
+//! read where it lies.
+//!
+//! `table.tsv`: a provider's line starts with `@`, or with `+` when the provider only exists for
+//! those who have a key for it: name, wire format, base URL, environment variables, headers. Its
+//! models follow: id, name when it differs, context window, largest answer, `r`easoning and
+//! `i`mages, prices per million tokens, deviations.
+
+use crate::config::Snapshot;
+use serde::Serialize;
+use serde_json::Value;
+use std::cmp::Ordering;
+
+const TABLE: &str = include_str!("table.tsv");
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Provider {
+    pub id: &'static str,
+    pub api: &'static str,
+    pub base_url: &'static str,
+    /// Names of the environment variables that may hold its key, first wins.
+    env: &'static str,
+    headers: &'static str,
+    /// In `models.list` even without a key.
+    pub listed: bool,
+    rows: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub id: &'static str,
+    pub name: &'static str,
+    pub context_window: u64,
+    pub max_tokens: u64,
+    pub reasoning: bool,
+    pub images: bool,
+    /// Input, output, cache read, cache write.
+    pub cost: [f64; 4],
+    /// `{api?, baseUrl?, headers?, compat?}`
+    pub overrides: Value,
+}
+
+/// A row of `models.list`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    pub id: String,
+    pub name: String,
+    pub provider: String,
+    pub context_window: u64,
+    pub reasoning: bool,
+    pub input: Vec<&'static str>,
+}
+
+impl Provider {
+    pub fn env(&self) -> impl Iterator<Item = &'static str> {
+        self.env.split(',').filter(|name| !name.is_empty())
+    }
+
+    pub fn headers(&self) -> Value {
+        serde_json::from_str(self.headers).unwrap_or_default()
+    }
+
+    pub fn models(&self) -> impl Iterator<Item = Model> {
+        self.rows.lines().filter_map(model)
+    }
+
+    /// The model of that id, without reading the others.
+    pub fn model(&self, id: &str) -> Option<Model> {
+        let mut rows = self.rows.lines();
+        let row = rows.find(|row| row.split('\t').next() == Some(id))?;
+        model(row)
+    }
+}
+
+/// All providers, those that are listed for everybody first.
+pub fn providers() -> impl Iterator<Item = Provider> {
+    let mut rest = TABLE;
+    std::iter::from_fn(move || {
+        let (head, rows) = rest.split_once('\n')?;
+        let end = ["\n@", "\n+"]
+            .iter()
+            .filter_map(|mark| rows.find(mark))
+            .min()
+            // A provider without rows is followed at once by the next.
+            .map_or(rows.len(), |at| at + 1);
+        let end = if rows.starts_with(['@', '+']) { 0 } else { end };
+        rest = &rows[end..];
+        let mut fields = head[1..].split('\t');
+        let mut next = || fields.next().unwrap_or_default();
+        Some(Provider {
+            id: next(),
+            api: next(),
+            base_url: next(),
+            env: next(),
+            headers: next(),
+            listed: head.starts_with('@'),
+            rows: &rows[..end],
+        })
+    })
+}
+
+/// The entry that holds for calls of `id`. Where there are two, the listed one knows more.
+pub fn provider(id: &str) -> Option<Provider> {
+    providers().find(|provider| provider.id == id)
+}
+
+fn model(row: &'static str) -> Option<Model> {
+    let mut fields = row.split('\t');
+    let mut next = || fields.next().unwrap_or_default();
+    let id = next();
+    let name = next();
+    let context_window = next().parse().ok()?;
+    let max_tokens = next().parse().ok()?;
+    let flags = next();
+    let mut cost = [0.0; 4];
+    for (slot, price) in cost.iter_mut().zip(next().split(' ')) {
+        *slot = price.parse().unwrap_or(0.0);
+    }
+    Some(Model {
+        id,
+        name: if name.is_empty() { id } else { name },
+        context_window,
+        max_tokens,
+        reasoning: flags.contains('r'),
+        images: flags.contains('i'),
+        cost,
+        overrides: serde_json::from_str(next()).unwrap_or_default(),
+    })
+}
+
+/// `models.list`: what is built in and what is configured, by provider and name.
+pub fn list(snapshot: &Snapshot) -> Vec<Row> {
+    let configured = &snapshot.config.models.providers;
+    let mut rows: Vec<Row> = Vec::new();
+    for (id, provider) in configured {
+        for model in &provider.models {
+            let images = model.input.iter().any(|kind| kind == "image");
+            rows.push(Row {
+                id: model.id.clone(),
+                name: model.name.clone().unwrap_or_else(|| model.id.clone()),
+                provider: id.clone(),
+                context_window: model
+                    .context_window
+                    .unwrap_or(super::choose::CONTEXT_WINDOW),
+                reasoning: model.reasoning,
+                input: input(images),
+            });
+        }
+    }
+    for provider in providers() {
+        let keyed = || provider.env().any(|name| snapshot.env.get(name).is_some());
+        if !provider.listed && !keyed() {
+            continue;
+        }
+        let own = configured.get(provider.id);
+        for model in provider.models() {
+            if own.is_some_and(|own| own.models.iter().any(|m| m.id == model.id)) {
+                continue;
+            }
+            if rows
+                .iter()
+                .any(|r| r.provider == provider.id && r.id == model.id)
+                && !provider.listed
+            {
+                continue;
+            }
+            rows.push(Row {
+                id: model.id.to_string(),
+                name: model.name.to_string(),
+                provider: provider.id.to_string(),
+                context_window: model.context_window,
+                reasoning: model.reasoning,
+                input: input(model.images),
+            });
+        }
+    }
+    let key = |row: &Row| (weights(&row.provider), weights(&row.name));
+    let mut keyed: Vec<_> = rows.into_iter().map(|row| (key(&row), row)).collect();
+    keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    keyed.into_iter().map(|(_, row)| row).collect()
+}
+
+fn input(images: bool) -> Vec<&'static str> {
+    if images {
+        vec!["text", "image"]
+    } else {
+        vec!["text"]
+    }
+}
+
+/// A sort key that orders text as people (and JavaScript's localeCompare) do: punctuation, digits,
+/// letters; upper case only decides between texts that are otherwise alike.
+fn weights(text: &str) -> Weights {
+    const PUNCTUATION: &str = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$";
+    let primary = text.chars().map(|c| match PUNCTUATION.find(c) {
+        Some(at) => at as u32,
+        None => 64 + u32::from(c.to_lowercase().next().unwrap_or(c)),
+    });
+    Weights(
+        primary.collect(),
+        text.chars().map(char::is_uppercase).collect(),
+    )
+}
+
+#[derive(PartialEq, Eq)]
+struct Weights(Vec<u32>, Vec<bool>);
+
+impl Ord for Weights {
+    fn cmp(&self, other: &Weights) -> Ordering {
+        (&self.0, &self.1).cmp(&(&other.0, &other.1))
+    }
+}
+
+impl PartialOrd for Weights {
+    fn partial_cmp(&self, other: &Weights) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_reads_whole() {
+        let lines = TABLE.lines().count();
+        let heads = providers().count();
+        let models: usize = providers().map(|p| p.models().count()).sum();
+        assert_eq!(heads + models, lines);
+        let opus = provider("anthropic").and_then(|p| p.model("claude-opus-4-5"));
+        let opus = opus.unwrap();
+        assert_eq!(opus.cost, [5.0, 25.0, 0.5, 6.25]);
+        assert!(opus.reasoning && opus.images);
+        assert_eq!(provider("ollama").unwrap().models().count(), 0);
+        let big = provider("minimax").unwrap();
+        assert_eq!(big.api, "anthropic-messages");
+    }
+}

@@ -1,0 +1,524 @@
+//! From a name to something that can be called: `provider/model` and aliases, the chain of
+//! fallbacks, and a `Target` with address, limits and key.
+
+use super::catalogue;
+use super::credential::{self, Credential, Profiles, Source};
+use super::{Class, Error, Target};
+use crate::config::schema::{self, Agent, Config};
+use crate::config::{Paths, Snapshot};
+use serde_json::Value;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub const DEFAULT: &str = "anthropic/claude-opus-4-5";
+/// Assumed of a configured model that says nothing.
+pub const CONTEXT_WINDOW: u64 = 200_000;
+const MAX_TOKENS: u64 = 8192;
+/// The schemas of our tools are some 11,000 tokens: a smaller window has no room for them and a
+/// conversation.
+const TOOLS_NEED: u64 = 16_000;
+
+/// Short names that hold without being configured, for models in `agents.defaults.models`.
+const ALIASES: [(&str, &str); 6] = [
+    ("opus", "anthropic/claude-opus-4-5"),
+    ("sonnet", "anthropic/claude-sonnet-4-5"),
+    ("gpt", "openai/gpt-5.2"),
+    ("gpt-mini", "openai/gpt-5-mini"),
+    ("gemini", "google/gemini-3-pro-preview"),
+    ("gemini-flash", "google/gemini-3-flash-preview"),
+];
+
+/// A model by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ref {
+    pub provider: String,
+    /// May contain slashes.
+    pub model: String,
+}
+
+/// A model that can be called, and whose key it is called with.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub target: Target,
+    /// `None` where no key is needed.
+    pub source: Option<Source>,
+}
+
+impl Ref {
+    pub fn new(provider: &str, model: &str) -> Ref {
+        let provider = provider_id(provider);
+        let model = match (provider.as_str(), model) {
+            ("google", "gemini-3-pro") => "gemini-3-pro-preview",
+            ("google", "gemini-3-flash") => "gemini-3-flash-preview",
+            (_, model) => model,
+        };
+        Ref {
+            provider,
+            model: model.to_string(),
+        }
+    }
+
+    /// `provider/model`, an alias, or a bare model of Anthropic's.
+    pub fn parse(config: &Config, text: &str) -> Ref {
+        let text = text.trim();
+        if let Some(named) = alias(config, text) {
+            return named;
+        }
+        match text.split_once('/') {
+            Some((provider, model)) => Ref::new(provider, model),
+            None => Ref::new("anthropic", text),
+        }
+    }
+}
+
+impl fmt::Display for Ref {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
+/// The usual spelling of a provider's name.
+pub fn provider_id(name: &str) -> String {
+    let name = name.trim().to_lowercase();
+    match name.as_str() {
+        "z.ai" | "z-ai" => "zai".into(),
+        "opencode-zen" => "opencode".into(),
+        "qwen" => "qwen-portal".into(),
+        "kimi-code" => "kimi-coding".into(),
+        _ => name,
+    }
+}
+
+/// Aliases and what they stand for, sorted.
+pub fn aliases(config: &Config) -> Vec<(String, Ref)> {
+    let listed = config.agents.defaults.models.iter();
+    let mut all: Vec<(String, Ref)> = listed
+        .filter_map(|(name, options)| {
+            let built_in = ALIASES.iter().find(|(_, target)| target == name);
+            let alias = options.get("alias").and_then(Value::as_str);
+            let alias = alias.or(built_in.map(|(alias, _)| *alias))?;
+            let (provider, model) = name.split_once('/')?;
+            Some((alias.to_string(), Ref::new(provider, model)))
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn alias(config: &Config, text: &str) -> Option<Ref> {
+    let all = aliases(config);
+    let named = all
+        .into_iter()
+        .find(|(alias, _)| alias.eq_ignore_ascii_case(text));
+    named.map(|(_, target)| target)
+}
+
+/// The models to try in order: what was asked for (or the agent's, or the default), then the
+/// fallbacks that are allowed, then the configured primary.
+pub fn chain(config: &Config, agent: Option<&Agent>, asked: Option<&str>) -> Vec<Ref> {
+    let defaults = &config.agents.defaults.model;
+    let own = agent.and_then(|a| a.model.as_ref());
+    let own_primary = own.and_then(|m| m.as_str().or_else(|| m.get("primary")?.as_str()));
+    let own_fallbacks = own.and_then(|m| m.get("fallbacks")?.as_array());
+    let primary = own_primary
+        .or(defaults.primary.as_deref())
+        .unwrap_or(DEFAULT);
+    let primary = Ref::parse(config, primary);
+    let mut chain = vec![match asked {
+        Some(asked) => Ref::parse(config, asked),
+        None => primary.clone(),
+    }];
+    let fallbacks: Vec<&str> = match own_fallbacks {
+        Some(list) => list.iter().filter_map(Value::as_str).collect(),
+        None => defaults.fallbacks.iter().map(String::as_str).collect(),
+    };
+    for fallback in fallbacks {
+        let fallback = Ref::parse(config, fallback);
+        if is_allowed(config, &fallback) {
+            chain.push(fallback);
+        }
+    }
+    if own_fallbacks.is_none() {
+        chain.push(primary);
+    }
+    let mut seen = Vec::new();
+    chain.retain(|r| {
+        !seen.contains(r) && {
+            seen.push(r.clone());
+            true
+        }
+    });
+    chain
+}
+
+/// `agents.defaults.models`, when it has entries, is the list of what may be used.
+pub fn is_allowed(config: &Config, model: &Ref) -> bool {
+    let listed = &config.agents.defaults.models;
+    let names = |name: &String| {
+        let split = name.split_once('/');
+        split.is_some_and(|(provider, id)| Ref::new(provider, id) == *model)
+    };
+    let default = config.agents.defaults.model.primary.as_deref();
+    listed.is_empty()
+        || listed.keys().any(names)
+        || Ref::parse(config, default.unwrap_or(DEFAULT)) == *model
+}
+
+/// The configuration of a provider, by any spelling of its name.
+pub fn configured<'c>(config: &'c Config, provider: &str) -> Option<&'c schema::Provider> {
+    let wanted = provider_id(provider);
+    let providers = &config.models.providers;
+    providers.get(&wanted).or_else(|| {
+        let mut all = providers.iter();
+        all.find(|(id, _)| provider_id(id) == wanted)
+            .map(|(_, p)| p)
+    })
+}
+
+/// The agent's folder of credentials.
+pub fn agent_dir(paths: &Paths, agent: &str) -> PathBuf {
+    match agent {
+        crate::config::agents::MAIN_AGENT => paths.agent_dir.clone(),
+        agent => paths.agent(agent).join("agent"),
+    }
+}
+
+/// Every way to call `model`: one per key, best first. Never empty.
+pub fn targets(snapshot: &Snapshot, agent_dir: &Path, model: &Ref) -> Result<Vec<Choice>, Error> {
+    let bare = target(snapshot, model)?;
+    if bare.api == "echo" {
+        return Ok(vec![Choice {
+            target: bare,
+            source: None,
+        }]);
+    }
+    let profiles = Profiles::read(&snapshot.paths, agent_dir);
+    let found = credential::find(snapshot, &profiles, &model.provider);
+    let auth_header = configured(&snapshot.config, &model.provider)
+        .and_then(|p| p.auth_header)
+        .unwrap_or(false);
+    let with = |Credential { key, source }: Credential| {
+        let mut target = bare.clone();
+        if auth_header {
+            let value = format!("Bearer {}", key.expose());
+            target.headers.push(("authorization".into(), value));
+        }
+        target.key = Some(key);
+        Choice {
+            target,
+            source: Some(source),
+        }
+    };
+    let choices: Vec<Choice> = found.into_iter().map(with).collect();
+    if !choices.is_empty() {
+        return Ok(choices);
+    }
+    // A configured server may want no key; a vendor always does.
+    if configured(&snapshot.config, &model.provider).is_some_and(|p| p.base_url.is_some()) {
+        return Ok(vec![Choice {
+            target: bare,
+            source: None,
+        }]);
+    }
+    let store = snapshot.paths.tilde(&agent_dir.join("auth-profiles.json"));
+    let names = catalogue::provider(&model.provider).map(|p| p.env().collect::<Vec<_>>());
+    let variable = match names.as_deref() {
+        Some([first, ..]) => format!(" Set {first}, or add a profile to {store}."),
+        _ => format!(" Auth store: {store}."),
+    };
+    Err(Error {
+        class: Class::Auth,
+        status: None,
+        message: format!(
+            "No API key found for provider \"{}\".{variable}",
+            model.provider
+        ),
+        retry_after_ms: None,
+        partial: None,
+    })
+}
+
+/// Whether this choice's profile is resting after a failure.
+pub fn is_resting(snapshot: &Snapshot, agent_dir: &Path, choice: &Choice) -> bool {
+    match &choice.source {
+        Some(Source::Profile(id)) => {
+            let profiles = Profiles::read(&snapshot.paths, agent_dir);
+            let now = crate::base::time::now_ms();
+            profiles.rests_until(id, now).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// Where and how `model` is called, without a key.
+pub fn target(snapshot: &Snapshot, model: &Ref) -> Result<Target, Error> {
+    let config = &snapshot.config;
+    let params = &config.agents.defaults.models;
+    let params = params.iter().find(|(name, _)| {
+        let split = name.split_once('/');
+        split.is_some_and(|(provider, id)| Ref::new(provider, id) == *model)
+    });
+    let params = params
+        .and_then(|(_, options)| options.get("params"))
+        .cloned()
+        .unwrap_or_default();
+    if *model == Ref::new("builtin", "echo") {
+        return Ok(echo(params));
+    }
+    let own = configured(config, &model.provider);
+    let known = catalogue::provider(&model.provider);
+    let entry = own.and_then(|own| own.models.iter().find(|m| m.id == model.model));
+    let row = known
+        .and_then(|known| known.model(&model.model))
+        .or_else(|| {
+            // The other entry of a provider that has two.
+            let mut others = catalogue::providers().filter(|p| p.id == model.provider);
+            others.find_map(|p| p.model(&model.model))
+        });
+    let mut target = match (entry, row, own) {
+        (Some(entry), _, Some(own)) => from_config(own, entry, known.as_ref()),
+        (None, Some(row), _) => from_catalogue(row, known.as_ref(), own),
+        (None, None, Some(own)) => ad_hoc(own, model),
+        _ => return Err(unknown(model)),
+    };
+    target.provider.clone_from(&model.provider);
+    target.model.clone_from(&model.model);
+    target.params = params;
+    if model.provider == "openrouter" {
+        let always = [
+            ("HTTP-Referer", "https://openclaw.ai"),
+            ("X-Title", "OpenClaw"),
+        ];
+        let always = always.map(|(name, value)| (name.to_string(), value.to_string()));
+        target.headers.splice(0..0, always);
+    }
+    google_compatible(&mut target);
+    let says_no = target.compat.get("supportsTools") == Some(&Value::Bool(false));
+    target.tools = target.context_window >= TOOLS_NEED && !says_no;
+    if target.base_url.is_empty() {
+        return Err(unknown(model));
+    }
+    Ok(target)
+}
+
+fn unknown(model: &Ref) -> Error {
+    Error {
+        class: Class::Format,
+        status: None,
+        message: format!("Unknown model: {model}"),
+        retry_after_ms: None,
+        partial: None,
+    }
+}
+
+fn echo(params: Value) -> Target {
+    Target {
+        provider: "builtin".into(),
+        model: "echo".into(),
+        name: "Echo (no model)".into(),
+        api: "echo".into(),
+        context_window: CONTEXT_WINDOW,
+        max_tokens: MAX_TOKENS,
+        params,
+        ..Target::default()
+    }
+}
+
+fn from_config(
+    own: &schema::Provider,
+    entry: &schema::Model,
+    known: Option<&catalogue::Provider>,
+) -> Target {
+    let price = |key: &str| entry.cost.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+    let context_window = entry.context_window.unwrap_or(CONTEXT_WINDOW);
+    let api = entry.api.as_ref().or(own.api.as_ref());
+    let headers = own.headers.iter().chain(&entry.headers);
+    Target {
+        name: entry.name.clone().unwrap_or_else(|| entry.id.clone()),
+        api: api.map_or_else(
+            || known.map_or("openai-responses", |k| k.api).to_string(),
+            String::clone,
+        ),
+        base_url: base_url(own, known),
+        headers: headers.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        reasoning: entry.reasoning,
+        images: entry.input.iter().any(|kind| kind == "image"),
+        context_window,
+        max_tokens: entry.max_tokens.unwrap_or(MAX_TOKENS).min(context_window),
+        cost: ["input", "output", "cacheRead", "cacheWrite"].map(price),
+        compat: entry.compat.clone().unwrap_or_default(),
+        ..Target::default()
+    }
+}
+
+fn from_catalogue(
+    row: catalogue::Model,
+    known: Option<&catalogue::Provider>,
+    own: Option<&schema::Provider>,
+) -> Target {
+    let over = |key: &str| row.overrides.get(key).and_then(Value::as_str);
+    let mut headers = Vec::new();
+    for source in [
+        known.map(|k| k.headers()).unwrap_or_default(),
+        row.overrides.get("headers").cloned().unwrap_or_default(),
+    ] {
+        for (name, value) in source.as_object().into_iter().flatten() {
+            let value = value.as_str().unwrap_or_default();
+            headers.push((name.clone(), value.to_string()));
+        }
+    }
+    let own_headers = own.map(|own| own.headers.iter()).into_iter().flatten();
+    headers.extend(own_headers.map(|(k, v)| (k.clone(), v.clone())));
+    let own_url = own.and_then(|own| own.base_url.as_deref());
+    Target {
+        name: row.name.to_string(),
+        api: over("api")
+            .or(own.and_then(|own| own.api.as_deref()))
+            .or(known.map(|k| k.api))
+            .unwrap_or_default()
+            .to_string(),
+        base_url: own_url
+            .or(over("baseUrl"))
+            .or(known.map(|k| k.base_url))
+            .unwrap_or_default()
+            .to_string(),
+        headers,
+        reasoning: row.reasoning,
+        images: row.images,
+        context_window: row.context_window,
+        max_tokens: row.max_tokens,
+        cost: row.cost,
+        compat: row.overrides.get("compat").cloned().unwrap_or_default(),
+        ..Target::default()
+    }
+}
+
+/// A model nobody described, at a provider that is configured.
+fn ad_hoc(own: &schema::Provider, model: &Ref) -> Target {
+    let first = own.models.first();
+    let context_window = first
+        .and_then(|m| m.context_window)
+        .unwrap_or(CONTEXT_WINDOW);
+    Target {
+        name: model.model.clone(),
+        api: own.api.clone().unwrap_or_else(|| "openai-responses".into()),
+        base_url: own.base_url.clone().unwrap_or_default(),
+        headers: own.headers.clone().into_iter().collect(),
+        context_window,
+        max_tokens: first.and_then(|m| m.max_tokens).unwrap_or(MAX_TOKENS),
+        ..Target::default()
+    }
+}
+
+fn base_url(own: &schema::Provider, known: Option<&catalogue::Provider>) -> String {
+    let own = own.base_url.as_deref();
+    own.or(known.map(|k| k.base_url))
+        .unwrap_or_default()
+        .to_string()
+}
+
+/// Google's own format is not spoken yet; its OpenAI-compatible endpoint takes the same key. It
+/// refuses fields it does not know.
+fn google_compatible(target: &mut Target) {
+    if target.api != "google-generative-ai"
+        || !target
+            .base_url
+            .contains("generativelanguage.googleapis.com")
+    {
+        return;
+    }
+    target.api = "openai-completions".into();
+    let base = target.base_url.trim_end_matches('/');
+    if !base.ends_with("/openai") {
+        target.base_url = format!("{base}/openai");
+    }
+    target.compat = serde_json::json!({
+        "supportsStore": false, "supportsDeveloperRole": false, "supportsStrictMode": false,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Env, load};
+
+    fn snapshot(config: &str, env: &[(&str, &str)]) -> Snapshot {
+        let dir = crate::base::id::temp_dir("choose");
+        let mut pairs = vec![
+            ("HOME", dir.to_str().unwrap()),
+            ("OPENCLAW_STATE_DIR", dir.to_str().unwrap()),
+        ];
+        pairs.extend(env);
+        let env = Env::from_pairs(&pairs);
+        let paths = Paths::resolve(&env, None);
+        std::fs::write(&paths.config, config).unwrap();
+        let snapshot = load::load(&paths, &env);
+        assert!(snapshot.valid, "{:?}", snapshot.issues);
+        std::fs::remove_dir_all(dir).unwrap();
+        snapshot
+    }
+
+    fn one(snapshot: &Snapshot, name: &str) -> Result<Choice, Error> {
+        let model = Ref::parse(&snapshot.config, name);
+        let dir = snapshot.paths.agent_dir.clone();
+        targets(snapshot, &dir, &model).map(|mut all| all.remove(0))
+    }
+
+    const FAKE: &str = r#"{
+        "agents": {"defaults": {
+            "model": {"primary": "fake/m1", "fallbacks": ["opus", "other/x", "fake/m1"]},
+            "models": {"anthropic/claude-opus-4-5": {}, "fake/m1": {"alias": "f", "params": {"temperature": 0.5}}}}},
+        "models": {"providers": {"fake": {"baseUrl": "http://127.0.0.1:1/v1", "apiKey": "MY_KEY",
+            "api": "openai-completions", "headers": {"x": "1"}, "models": [
+            {"id": "m1", "name": "M1", "contextWindow": 128000, "maxTokens": 4096, "input": ["text", "image"]}]}}}}"#;
+
+    #[test]
+    fn a_configured_model_is_found_by_name_and_alias_with_its_key() {
+        let snapshot = snapshot(FAKE, &[("MY_KEY", "secret-1")]);
+        let choice = one(&snapshot, "F").unwrap();
+        let target = &choice.target;
+        assert_eq!(target.model, "m1");
+        assert_eq!(target.key.as_ref().unwrap().expose(), "secret-1");
+        assert_eq!(choice.source, Some(Source::Env("MY_KEY".into())));
+        assert!(target.images && target.tools && !target.reasoning);
+        assert_eq!(target.params["temperature"], 0.5);
+        assert_eq!(target.headers, [("x".to_string(), "1".to_string())]);
+        let chain = chain(&snapshot.config, None, None);
+        let chain: Vec<String> = chain.iter().map(Ref::to_string).collect();
+        assert_eq!(chain, ["fake/m1", "anthropic/claude-opus-4-5"]);
+    }
+
+    #[test]
+    fn a_built_in_model_wants_a_key_and_says_where_to_put_it() {
+        let without = snapshot("{}", &[]);
+        let error = one(&without, "anthropic/claude-opus-4-5").unwrap_err();
+        assert_eq!(error.class, Class::Auth);
+        assert!(error.message.contains("ANTHROPIC_OAUTH_TOKEN"), "{error}");
+        let with = snapshot(
+            "{}",
+            &[("GEMINI_API_KEY", "k"), ("OPENROUTER_API_KEY", "k")],
+        );
+        let gemini = one(&with, "google/gemini-3-pro").unwrap().target;
+        assert_eq!(gemini.api, "openai-completions");
+        assert!(gemini.base_url.ends_with("/v1beta/openai"));
+        let auto = one(&with, "openrouter/openai/gpt-4o").unwrap().target;
+        assert_eq!(auto.model, "openai/gpt-4o");
+        assert_eq!(auto.headers[1], ("X-Title".into(), "OpenClaw".into()));
+        assert_eq!(
+            one(&with, "nobody/x").unwrap_err().message,
+            "Unknown model: nobody/x"
+        );
+    }
+
+    #[test]
+    fn a_small_window_leaves_no_room_for_tools_and_echo_needs_no_key() {
+        let small = FAKE.replace("128000", "8192");
+        let snapshot = snapshot(&small, &[]);
+        assert!(!one(&snapshot, "fake/m1").unwrap().target.tools);
+        assert_eq!(one(&snapshot, "builtin/echo").unwrap().target.api, "echo");
+        assert_eq!(
+            one(&snapshot, "fake/other").unwrap().target.max_tokens,
+            4096
+        );
+    }
+}
