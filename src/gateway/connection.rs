@@ -15,6 +15,7 @@ use crate::base::sys::poll::{For, wait_one};
 use crate::base::sys::stack;
 use crate::base::time::now_ms;
 use crate::net::frame;
+use crate::net::listen::{self, Admitted};
 use crate::net::stream::Stream;
 use crate::wire::gateway::frame::{Event, MAX_PAYLOAD, Response};
 use serde_json::json;
@@ -30,8 +31,11 @@ use tungstenite::{Bytes, Error, Message, Utf8Bytes, WebSocket};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What a connection's read buffer holds while idle: a usual request fits.
 const READ_BUFFER: usize = 2048;
-/// A message above this made the thread touch memory that is worth giving back.
+/// A message above this made tungstenite's buffer larger than an idle connection should keep.
 const LARGE: usize = 16 * 1024;
+
+/// How long a client must be silent before its thread gives back the stack that requests touched.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// The socket as tungstenite sees it.
 struct Io {
@@ -39,6 +43,9 @@ struct Io {
     outbox: Arc<Outbox>,
     /// Reads fail at this time.
     deadline: Option<Instant>,
+    /// A read that finds nothing for `SETTLE` comes back, once, so that the thread can tidy up
+    /// before it waits for as long as the client is silent.
+    settling: bool,
     /// The last large message. Holding it until the next read keeps tungstenite from making its
     /// buffer the idle connection's own.
     held: Option<Utf8Bytes>,
@@ -56,7 +63,8 @@ enum Received {
 }
 
 /// Serves a connection whose upgrade request was read. `rest` is what came after its head.
-pub fn serve(core: &Arc<Core>, stream: Arc<Stream>, mut facts: Facts, key: &str, rest: Vec<u8>) {
+pub fn serve(core: &Arc<Core>, place: Admitted, mut facts: Facts, key: &str, rest: Vec<u8>) {
+    let stream = place.stream.clone();
     let outbox = Outbox::new(stream.clone(), core.flusher.clone());
     facts.nonce = id::uuid();
     outbox.send(greeting(key, &facts.nonce), Slow::Queue);
@@ -64,6 +72,7 @@ pub fn serve(core: &Arc<Core>, stream: Arc<Stream>, mut facts: Facts, key: &str,
         stream,
         outbox: outbox.clone(),
         deadline: Some(Instant::now() + HANDSHAKE),
+        settling: false,
         held: None,
     };
     let config = WebSocketConfig::default()
@@ -72,16 +81,41 @@ pub fn serve(core: &Arc<Core>, stream: Arc<Stream>, mut facts: Facts, key: &str,
         .max_message_size(Some(MAX_PAYLOAD))
         .max_frame_size(Some(MAX_PAYLOAD));
     let mut socket = WebSocket::from_partially_read(io, rest, Role::Server, Some(config));
-    if let Some(client) = accept(core, &mut socket, &outbox, &facts) {
-        drop(facts);
-        core.connected(&client);
-        // Signatures and the hello went deep.
-        stack::release_unused();
-        read(core, &client, &mut socket);
-        leave(core, &client);
+    match accept(core, &mut socket, &outbox, &facts) {
+        Some(client) => {
+            core.connected(&client);
+            stay(core, client, socket, place);
+        }
+        None => end(&outbox),
     }
+}
+
+/// Goes on with an accepted client in a fresh thread: signatures and the hello went deep and left
+/// much in this one's stack and allocation cache, and the client may stay for days.
+fn stay(core: &Arc<Core>, client: Arc<Client>, mut socket: WebSocket<Io>, place: Admitted) {
+    let (core, kept) = (core.clone(), client.clone());
+    let started = std::thread::Builder::new()
+        .name("client".into())
+        .stack_size(listen::STACK)
+        .spawn({
+            let core = core.clone();
+            move || {
+                let _place = place;
+                read(&core, &client, &mut socket);
+                leave(&core, &client);
+                end(&client.outbox);
+            }
+        });
+    if let Err(err) = started {
+        log::error!("cannot start a client's thread: {err}");
+        leave(&core, &kept);
+        kept.outbox.end();
+    }
+}
+
+fn end(outbox: &Arc<Outbox>) {
     if outbox.is_closing() {
-        drain(&socket.get_ref().stream);
+        drain(outbox.stream());
     }
     outbox.end();
 }
@@ -192,7 +226,6 @@ fn read(core: &Arc<Core>, client: &Arc<Client>, socket: &mut WebSocket<Io>) {
             Received::Text(text) => {
                 dispatch::message(core, client, &text);
                 if text.len() > LARGE {
-                    stack::release_unused();
                     socket.get_mut().held = Some(text);
                 }
             }
@@ -207,6 +240,7 @@ fn read(core: &Arc<Core>, client: &Arc<Client>, socket: &mut WebSocket<Io>) {
 
 fn leave(core: &Arc<Core>, client: &Arc<Client>) {
     core.clients.remove(client);
+    core.departed();
     if core.presence.record(client, "disconnect") {
         core.clients.bump_presence();
         let presence = core.presence.list();
@@ -242,13 +276,16 @@ fn receive(socket: &mut WebSocket<Io>) -> Received {
 
 /// Reads and forgets until the peer ends the connection; closing with data unread would reset it
 /// and the peer might never see the close frame. The flusher ends what takes too long.
+#[inline(never)]
 fn drain(mut stream: &Stream) {
     let mut scratch = [0; 1024];
     loop {
         match stream.read(&mut scratch) {
             Ok(0) => return,
             Ok(_) => {}
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err)
+                if [io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock]
+                    .contains(&err.kind()) => {}
             Err(_) => return,
         }
     }
@@ -267,9 +304,25 @@ impl Read for Io {
             match (&*self.stream).read(buf) {
                 // tungstenite would hand it to us as a broken connection.
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock && self.settling => {
+                    stack::release_unused();
+                    self.settle(None)?;
+                }
+                other => {
+                    if !self.settling && self.deadline.is_none() {
+                        self.settle(Some(SETTLE))?;
+                    }
+                    return other;
+                }
             }
         }
+    }
+}
+
+impl Io {
+    fn settle(&mut self, after: Option<Duration>) -> io::Result<()> {
+        self.settling = after.is_some();
+        self.stream.set_read_timeout(after)
     }
 }
 

@@ -13,6 +13,7 @@ use super::outbox::Flusher;
 use super::pool::Pool;
 use super::presence::Presence;
 use super::system_events::SystemEvents;
+use crate::base::sys::process;
 use crate::base::time::now_ms;
 use crate::config::Live;
 use crate::config::listen::Listen;
@@ -44,7 +45,12 @@ pub struct Core {
     pub started: Instant,
     /// Process id of the tool runner, 0 when there is none: local peers below it are confined.
     pub exec_pid: AtomicU32,
+    /// Clients that left since the heap was last trimmed.
+    departed: AtomicU32,
 }
+
+/// Departures after which trimming the heap pays.
+const CROWD: u32 = 32;
 
 /// A payload made by one thread and sent by many.
 pub struct Cached(RwLock<Arc<RawValue>>);
@@ -66,6 +72,7 @@ impl Core {
             plane: Plane::default(),
             started: Instant::now(),
             exec_pid: AtomicU32::new(0),
+            departed: AtomicU32::new(0),
             listen,
             config,
         })
@@ -85,6 +92,18 @@ impl Core {
     pub fn sweep(&self) {
         self.dedupe.sweep();
         self.devices.sweep();
+        if self.departed.swap(0, Ordering::Relaxed) > 0 {
+            process::trim_heap();
+        }
+    }
+
+    /// A client has left. What a crowd leaves behind is given back as it goes, what single ones
+    /// leave at the next sweep.
+    pub(super) fn departed(&self) {
+        if self.departed.fetch_add(1, Ordering::Relaxed) + 1 >= CROWD {
+            self.departed.store(0, Ordering::Relaxed);
+            process::trim_heap();
+        }
     }
 
     /// What follows an accepted connection, once the client has its hello.

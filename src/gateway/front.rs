@@ -62,7 +62,8 @@ impl Service for Front {
                 }
                 Route::Gateway { facts, key } => {
                     let rest = input.into_rest(len);
-                    return connection::serve(&self.0, stream, facts, &key, rest);
+                    drop(stream);
+                    return connection::serve(&self.0, connection, facts, &key, rest);
                 }
                 Route::Plane { head, body } => {
                     return self.relay(&stream, head, input.into_rest(len), body);

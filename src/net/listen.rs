@@ -20,7 +20,7 @@ pub const MAX_CONNECTIONS: usize = 4096;
 const MAX_PER_PEER: usize = 64;
 /// Address space of a connection's thread: room for the deepest JSON a message may hold. Only what
 /// is touched costs memory, and an idle connection gives it back.
-const STACK: usize = 512 * 1024;
+pub const STACK: usize = 512 * 1024;
 /// The accept thread's stack.
 const ACCEPT_STACK: usize = 128 * 1024;
 

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub enum Stream {
@@ -40,6 +41,14 @@ impl Stream {
             Stream::Tcp(tcp) => tcp.shutdown(Shutdown::Write),
             Stream::Unix(unix) => unix.shutdown(Shutdown::Write),
         };
+    }
+
+    /// Reads that find nothing for so long fail with `WouldBlock`.
+    pub fn set_read_timeout(&self, after: Option<Duration>) -> io::Result<()> {
+        match self {
+            Stream::Tcp(tcp) => tcp.set_read_timeout(after),
+            Stream::Unix(unix) => unix.set_read_timeout(after),
+        }
     }
 
     /// The address the client reached us at.

@@ -3,10 +3,10 @@
 //! A page of stack once touched stays until the thread ends. A thread that did deep work once and
 //! then waits for days (a connection after its handshake) hands those pages back.
 
-/// Bytes below the caller's frame that are kept: the frames of this function and of the system
-/// calls it makes, with much room to spare.
+/// Bytes below our frame that are kept: our own spills and the frame of the system call's wrapper,
+/// with room to spare.
 #[cfg(target_os = "linux")]
-const KEEP: usize = 8 * 1024;
+const KEEP: usize = 1024;
 
 /// Returns the unused pages below the current frame to the kernel. They read as zero and come
 /// back by themselves when the stack grows again.
