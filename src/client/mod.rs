@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod handshake;
 mod identity;
+pub mod local;
 mod stream;
 mod tls;
 mod tokens;
@@ -22,6 +23,7 @@ pub use connection::{Client, Event};
 pub use error::Error;
 pub use handshake::{Mode, Who};
 pub use identity::Identity;
+pub use local::Local;
 pub use watch::{News, Watch};
 
 use crate::config::client::Target;

@@ -4,6 +4,7 @@
 pub mod control;
 pub mod exec;
 pub mod gateway;
+pub mod log;
 pub mod message;
 pub mod shape;
 pub mod version;

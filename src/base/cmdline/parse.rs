@@ -371,6 +371,19 @@ impl Matches {
         })
     }
 
+    /// The flags named in `only` as words for another program, in the order typed.
+    pub fn words(&self, only: &[&str]) -> Vec<String> {
+        let mut out = Vec::new();
+        for given in self.flags.iter().filter(|g| only.contains(&g.long)) {
+            let no = if given.negated { "no-" } else { "" };
+            out.push(match &given.value {
+                Some(value) => format!("--{}={value}", given.long),
+                None => format!("--{no}{}", given.long),
+            });
+        }
+        out
+    }
+
     pub fn args(&self) -> &[String] {
         &self.args
     }

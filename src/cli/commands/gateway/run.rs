@@ -1,0 +1,91 @@
+//! `openclaw gateway`, `openclaw gateway run`: this process becomes the daemon.
+
+use super::super::super::Context;
+use super::super::super::failure::Failure;
+use crate::base::cmdline::{Command, Flag};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process;
+
+const DAEMON: &str = "openclaw-gateway";
+
+/// The daemon's own, and what it is handed of the global ones.
+pub const FLAGS: &[Flag] = &[
+    Flag::switch(
+        "allow-unconfigured",
+        "Start although gateway.mode is not local",
+    ),
+    Flag::choice(
+        "auth",
+        "mode",
+        &["token", "password"],
+        "How clients prove themselves",
+    ),
+    Flag::choice(
+        "bind",
+        "mode",
+        &["loopback", "lan", "tailnet", "auto", "custom"],
+        "Where to listen",
+    ),
+    Flag::switch("claude-cli-logs", "Only that subsystem on stderr"),
+    Flag::switch("compact", "Same as --ws-log compact"),
+    Flag::file("config", "file", "The configuration file"),
+    Flag::switch("force", "End whatever listens on the port first"),
+    Flag::number("port", "n", "TCP port").default("18789"),
+    Flag::switch("raw-stream", "Keep the model's raw events"),
+    Flag::file("raw-stream-path", "file", "Where to keep them"),
+    Flag::switch("reset", "With --dev: start from nothing"),
+    Flag::choice(
+        "tailscale",
+        "mode",
+        &["off", "serve", "funnel"],
+        "Publish by Tailscale",
+    ),
+    Flag::switch("tailscale-reset-on-exit", "Take that back at the end"),
+    Flag::switch("verbose", "More on stderr"),
+    Flag::choice(
+        "ws-log",
+        "style",
+        &["auto", "full", "compact"],
+        "Style of traffic lines",
+    ),
+];
+
+pub const SPEC: Command = Command {
+    name: "run",
+    summary: "Run the gateway in the foreground",
+    flags: FLAGS,
+    ..Command::NEW
+};
+
+pub fn run(context: &mut Context) -> Result<(), Failure> {
+    let daemon = daemon();
+    let matches = &context.matches;
+    let mut handed: Vec<&str> = FLAGS.iter().map(|f| f.long).collect();
+    handed.extend(["dev", "profile", "token", "password"]);
+    let mut command = process::Command::new(&daemon);
+    command.args(matches.words(&handed));
+    if matches.has("no-color") {
+        command.env("NO_COLOR", "1");
+    }
+    let err = command.exec();
+    Err(Failure::Error {
+        text: format!("{}: {err}", daemon.display()),
+        hint: Some("reinstall: the daemon belongs beside openclaw, or in the PATH".into()),
+    })
+}
+
+/// Beside our own executable, so that a copied pair stays a pair; then in the sbin of the same
+/// prefix; else wherever the PATH has it.
+fn daemon() -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|own| {
+        let dir = own.parent()?;
+        let sbin = dir.parent().map(|prefix| prefix.join("sbin"));
+        let dirs = [Some(dir.to_path_buf()), sbin];
+        dirs.into_iter()
+            .flatten()
+            .map(|d| d.join(DAEMON))
+            .find(|p| p.exists())
+    });
+    beside.unwrap_or_else(|| PathBuf::from(DAEMON))
+}
