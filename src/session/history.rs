@@ -64,6 +64,14 @@ fn message_of(line: &[u8]) -> Option<Box<RawValue>> {
 }
 
 fn role_of(message: &RawValue) -> Option<std::borrow::Cow<'_, str>> {
+    // Both programs write the role first; that spares reading the whole message again.
+    if let Some((role, _)) = message
+        .get()
+        .strip_prefix("{\"role\":\"")
+        .and_then(|rest| rest.split_once('"'))
+    {
+        return Some(role.into());
+    }
     serde_json::from_str::<Role>(message.get()).ok()?.role
 }
 

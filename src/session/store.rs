@@ -7,6 +7,7 @@ use super::{Entry, Error, link};
 use crate::base::atomic::Durability;
 use crate::config::{Config, Paths};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -42,6 +43,8 @@ struct Behind {
 #[derive(Default)]
 struct Pending {
     indexes: Vec<Arc<Index>>,
+    /// Transcripts whose turn ended, to be put on the disk.
+    files: Vec<PathBuf>,
     stop: bool,
 }
 
@@ -272,6 +275,18 @@ impl Store {
         }
     }
 
+    /// Puts a file or folder on the disk without keeping the turn waiting for it. By name: a copy
+    /// of the open file would keep its lock.
+    pub(super) fn sync_behind(&self, path: &Path) {
+        let mut pending = lock(&self.behind.state);
+        if !pending.files.iter().any(|other| other == path) {
+            pending.files.push(path.to_path_buf());
+            self.behind.wake.notify_one();
+        }
+        drop(pending);
+        self.start_writer();
+    }
+
     fn write_behind(&self, index: Arc<Index>) {
         let mut pending = lock(&self.behind.state);
         if !pending
@@ -283,6 +298,10 @@ impl Store {
             self.behind.wake.notify_one();
         }
         drop(pending);
+        self.start_writer();
+    }
+
+    fn start_writer(&self) {
         let mut writer = lock(&self.writer);
         if writer.is_none() {
             let behind = self.behind.clone();
@@ -303,14 +322,25 @@ impl Behind {
     fn run(&self) {
         loop {
             let mut pending = lock(&self.state);
-            while pending.indexes.is_empty() && !pending.stop {
+            while pending.indexes.is_empty() && pending.files.is_empty() && !pending.stop {
                 pending = self
                     .wake
                     .wait(pending)
                     .unwrap_or_else(PoisonError::into_inner);
             }
+            let files = std::mem::take(&mut pending.files);
+            drop(pending);
+            for path in files {
+                if let Err(err) = File::open(&path).and_then(|file| file.sync_all()) {
+                    log::error!("cannot put {} on the disk: {err}", path.display());
+                }
+            }
+            let pending = lock(&self.state);
             if pending.stop {
                 return;
+            }
+            if pending.indexes.is_empty() {
+                continue;
             }
             drop(self.pause(pending, GATHER));
             let indexes = std::mem::take(&mut lock(&self.state).indexes);

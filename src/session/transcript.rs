@@ -2,7 +2,7 @@
 //! goes through the same file while the run lasts.
 //!
 //! A line is appended in one write and is in the page cache when `append` returns, so it survives
-//! the death of this process; `finish_turn` puts it on the disk. The original writes nothing before
+//! the death of this process; `finish_turn` sends it to the disk. The original writes nothing before
 //! the first assistant message; we write the user's message before the model is asked. The price:
 //! should the original run next on a file that has no assistant message yet, it starts it anew.
 
@@ -373,16 +373,13 @@ impl Transcript {
         Ok(id.into())
     }
 
-    /// Puts everything appended on the disk. Called once at the end of a turn.
+    /// Has everything appended put on the disk, by the store's writer thread: the turn does not
+    /// wait for the disk. Called once at the end of a turn.
     pub fn finish_turn(&mut self) -> Result<(), Error> {
         self.take_arrivals();
-        let tail = lock(&self.tail);
-        let synced = tail.file.sync_data();
-        synced.map_err(Error::io("write", &self.path))?;
-        if self.is_new {
-            if let Some(dir) = self.path.parent() {
-                atomic::sync_dir(dir).map_err(Error::io("write", dir))?;
-            }
+        self.store.sync_behind(&self.path);
+        if let Some(dir) = self.path.parent().filter(|_| self.is_new) {
+            self.store.sync_behind(dir);
         }
         Ok(())
     }
