@@ -1,5 +1,9 @@
 //! Everything here starts our real binaries and talks to them as a user or a client would.
 
+mod abort;
+mod chat;
 mod config;
+mod faults;
 mod harness;
 mod session_state;
+mod turn;

@@ -36,10 +36,10 @@ pub fn decide(error: &Error, tries: usize, more: bool) -> Step {
         // The same request would be refused again.
         Class::Auth | Class::Billing | Class::Format => next,
         Class::Timeout => next,
-        Class::RateLimit | Class::Overloaded | Class::Network => retry_or(tries, next),
+        class if class.is_transient() => retry_or(tries, next),
         Class::Unknown if error.status.is_some_and(|s| s >= 500) => retry_or(tries, next),
         // Not a reason to bother another provider: most often our own request is wrong.
-        Class::Unknown => Step::GiveUp,
+        _ => Step::GiveUp,
     }
 }
 
@@ -54,23 +54,12 @@ fn retry_or(tries: usize, otherwise: Step) -> Step {
 pub fn all_failed(attempts: &[Attempt]) -> String {
     let list: Vec<String> = attempts
         .iter()
-        .map(|a| match reason(a.class) {
+        .map(|a| match a.class.failover() {
             Some(reason) => format!("{}: {} ({reason})", a.model, a.error),
             None => format!("{}: {}", a.model, a.error),
         })
         .collect();
     format!("All models failed ({}): {}", list.len(), list.join(" | "))
-}
-
-fn reason(class: Class) -> Option<&'static str> {
-    match class {
-        Class::Auth => Some("auth"),
-        Class::Billing => Some("billing"),
-        Class::RateLimit | Class::Overloaded => Some("rate_limit"),
-        Class::Timeout => Some("timeout"),
-        Class::Format => Some("format"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

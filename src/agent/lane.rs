@@ -123,6 +123,11 @@ impl Lanes {
 
     /// Runs `job` when `key` and `lane` are free. A refused job is dropped unrun.
     pub fn submit(&self, key: &str, lane: &str, job: Job) -> Result<Placed, Refused> {
+        let waiting = Waiting {
+            lane: known(lane),
+            job,
+            since: Instant::now(),
+        };
         let mut state = self.0.lock();
         if state.closed {
             return Err(Refused::Closed);
@@ -130,11 +135,6 @@ impl Lanes {
         if state.waiting >= MAX_WAITING {
             return Err(Refused::Full);
         }
-        let waiting = Waiting {
-            lane: known(lane),
-            job,
-            since: Instant::now(),
-        };
         if let Some(queue) = state.sessions.get_mut(key) {
             if queue.len() >= MAX_WAITING_PER_SESSION {
                 return Err(Refused::SessionFull { key: key.into() });

@@ -8,8 +8,6 @@ pub mod clean;
 pub mod directive;
 pub mod event;
 pub mod failover;
-pub mod failure;
-pub mod fresh;
 pub mod history;
 pub mod inbound;
 pub mod lane;

@@ -1,6 +1,7 @@
 //! From what was said in a run to what is sent: the order and the rules of the final replies.
 
-use super::{clean, directive, failure};
+use super::{clean, directive};
+use crate::model::fault;
 use crate::wire::gateway::agent::Payload;
 
 /// What a run produced.
@@ -32,7 +33,7 @@ pub fn assemble(said: &Said) -> Vec<Payload> {
     let mut out = Vec::new();
     if let Some(error) = &said.error {
         out.push(Payload {
-            text: failure::reply(error),
+            text: fault::user_text(error),
             is_error: true,
             ..Payload::default()
         });
@@ -77,6 +78,16 @@ pub fn assemble(said: &Said) -> Vec<Payload> {
     out
 }
 
+/// The kind in a result's `meta.error`, for the model errors that have one.
+pub fn error_kind(error: &str) -> Option<&'static str> {
+    match fault::user_text(error).as_str() {
+        fault::OVERFLOW => Some("context_overflow"),
+        fault::ORDERING => Some("role_ordering"),
+        told if told.starts_with("Image too large ") => Some("image_size"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +116,17 @@ mod tests {
         said.texts.clear();
         said.failed_tool = Some(("read".into(), "path is required".into()));
         assert!(assemble(&said).is_empty());
+    }
+
+    #[test]
+    fn errors_of_the_request_have_a_kind() {
+        assert_eq!(
+            error_kind("prompt is too long: 9 tokens"),
+            Some("context_overflow")
+        );
+        assert_eq!(error_kind("roles must alternate"), Some("role_ordering"));
+        assert_eq!(error_kind("image exceeds 5 MB maximum"), Some("image_size"));
+        assert_eq!(error_kind("401 no"), None);
     }
 
     #[test]

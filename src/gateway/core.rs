@@ -2,6 +2,7 @@
 //! two of them at once, except that the registry of clients is held while their outboxes take a
 //! broadcast.
 
+use super::agents::Agents;
 use super::broadcast::{Client, Clients, Rules};
 use super::dedupe::Dedupe;
 use super::devices::Devices;
@@ -47,6 +48,8 @@ pub struct Core {
     pub exec_pid: AtomicU32,
     /// Clients that left since the heap was last trimmed.
     departed: AtomicU32,
+    /// What turns share.
+    pub agents: Agents,
 }
 
 /// Departures after which trimming the heap pays.
@@ -74,6 +77,7 @@ impl Core {
             exec_pid: AtomicU32::new(0),
             departed: AtomicU32::new(0),
             listen,
+            agents: Agents::open(&config),
             config,
         })
     }
@@ -92,6 +96,7 @@ impl Core {
     pub fn sweep(&self) {
         self.dedupe.sweep();
         self.devices.sweep();
+        self.agents.sweep(&self.clients);
         if self.departed.swap(0, Ordering::Relaxed) > 0 {
             process::trim_heap();
         }

@@ -72,6 +72,11 @@ impl Dedupe {
         None
     }
 
+    /// Takes back an answer that turned out not to be one.
+    pub fn forget(&self, namespace: &str, key: &str) {
+        self.map().remove(&full(namespace, key));
+    }
+
     /// Once a minute: drops what is too old, then the oldest above the cap.
     pub fn sweep(&self) {
         let mut map = self.map();

@@ -14,7 +14,7 @@ use crate::base::sys::{fds, process};
 use crate::config::{Live, Paths, listen, profile};
 use crate::net::listen::Listener;
 use crate::supervisor::{args, listeners, spawn};
-use crate::wire::control::{FD_VARIABLE, Flags, ToCore};
+use crate::wire::control::{FD_VARIABLE, Flags, Limits, ToCore, Worker};
 use crate::wire::version;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::fmt;
@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_secs(30);
 /// Every so many ticks old entries are swept and the health payload is made anew.
 const SWEEP_EVERY: u32 = 2;
+/// Turns end this fast, or not at all, when nobody is left to ask for more time.
+const ORPHAN_GRACE: Duration = Duration::from_millis(500);
 /// The control thread parses one line at a time and calls nothing else.
 const CONTROL_STACK: usize = 64 * 1024;
 
@@ -98,6 +100,17 @@ fn start() -> Result<Started, Error> {
     }
     let core = Core::new(live, listen);
     core.supervisor.attach(control);
+    let asker = Arc::downgrade(&core);
+    core.agents.on_runner_needed(move || {
+        if let Some(core) = asker.upgrade() {
+            core.supervisor.want_also(Worker {
+                id: spawn::EXEC_ID.into(),
+                argv: vec!["openclaw-exec".into()],
+                limits: Limits::default(),
+            });
+        }
+    });
+    core.agents.recover();
     let (sender, events) = crossbeam_channel::bounded(QUEUE);
     std::thread::Builder::new()
         .name("control".into())
@@ -237,6 +250,7 @@ fn serve(started: Started) -> Result<(), Error> {
                 // Who connects from here on waits for the next core.
                 accepting.stop();
                 core.say_goodbye(restarting);
+                core.agents.stop(Duration::from_millis(grace_ms) / 2);
                 return Ok(());
             }
             Event::Control(ToCore::Begin { .. }) => {
@@ -245,6 +259,7 @@ fn serve(started: Started) -> Result<(), Error> {
             Event::Orphaned(why) => {
                 accepting.stop();
                 core.say_goodbye(false);
+                core.agents.stop(ORPHAN_GRACE);
                 return Err(Error::Link(why));
             }
         }
@@ -253,7 +268,10 @@ fn serve(started: Started) -> Result<(), Error> {
 
 fn reload(core: &Core) {
     match core.config.reload() {
-        Ok(()) => log::info!(target: "gateway/reload", "configuration read again"),
+        Ok(()) => {
+            core.agents.reconfigure(&core.config.current());
+            log::info!(target: "gateway/reload", "configuration read again");
+        }
         Err(snapshot) => {
             let issue = snapshot.issues.first();
             log::warn!(

@@ -1,6 +1,7 @@
 //! The core: control plane, sessions, agent runs. Runs as `openclaw-gateway: core` under the
 //! supervisor; `main` here picks the role.
 
+pub mod agents;
 pub mod auth;
 pub mod broadcast;
 pub mod clock;
@@ -22,11 +23,15 @@ pub mod identity;
 pub mod link;
 mod main;
 pub mod methods;
+pub mod models;
 pub mod outbox;
+pub mod pending;
 pub mod pool;
 pub mod presence;
 pub mod runs;
+pub mod sessions;
 pub mod system_events;
+pub mod turns;
 pub mod ui;
 
 use std::process::ExitCode;

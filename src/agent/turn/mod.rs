@@ -7,9 +7,9 @@
 use super::clean::{self, Stream};
 use super::event::{Event, Sink};
 use super::failover::{self, Attempt, Step};
+use super::history;
 use super::payload::{self, Said};
 use super::prompt::Prompt;
-use super::{failure, history};
 use crate::base::cancel::Cancel;
 use crate::base::time::now_ms;
 use crate::model::{Class, Client, Delta, Error, Request, Target, ToolSpec};
@@ -25,7 +25,7 @@ const MAX_TOOL_ERROR: usize = 400;
 /// The session's transcript, as a turn uses it. Errors are texts for people.
 pub trait Memory {
     /// Earlier messages fit to send; see `history::prepare`. Called before the first `append`.
-    fn earlier(&self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message>;
+    fn earlier(&mut self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message>;
     /// Notes the model and level of this turn, where they are new to the session.
     fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String>;
     /// When this returns the message survives the death of the process.
@@ -421,7 +421,7 @@ impl Run<'_, '_> {
             },
         };
         let error = self.said.error.as_ref().and_then(|message| {
-            failure::kind(message).map(|kind| MetaError {
+            payload::error_kind(message).map(|kind| MetaError {
                 kind,
                 message: message.clone(),
             })

@@ -46,7 +46,7 @@ struct Tape {
 }
 
 impl Memory for Tape {
-    fn earlier(&self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
+    fn earlier(&mut self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
         history::prepare(&self.earlier, max_chars, max_turns)
     }
     fn begin(&mut self, _: &Target, _: &str) -> Result<(), String> {

@@ -2,15 +2,19 @@
 //! before its handler runs. One file per method family, which offers its rows as `METHODS`.
 
 pub mod advertised;
+pub mod agent;
+pub mod chat;
 pub mod config;
 pub mod devices;
 pub mod scope;
+pub mod sessions;
 pub mod system;
 
 pub use scope::Scope;
 
 use super::broadcast::{Client, Responder};
 use super::core::Core;
+use super::dedupe::Stored;
 use crate::wire::gateway::frame::RpcError;
 use crate::wire::shape::Shape;
 use serde_json::Value;
@@ -18,7 +22,14 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// The rows of all families.
-const FAMILIES: &[&[Method]] = &[config::METHODS, devices::METHODS, system::METHODS];
+const FAMILIES: &[&[Method]] = &[
+    agent::METHODS,
+    chat::METHODS,
+    config::METHODS,
+    devices::METHODS,
+    sessions::METHODS,
+    system::METHODS,
+];
 
 pub struct Method {
     pub name: &'static str,
@@ -95,6 +106,18 @@ impl Answer {
 
     pub fn unavailable(message: impl Into<String>) -> Answer {
         Answer::Error(RpcError::unavailable(message))
+    }
+}
+
+/// A repeated request is answered as the first was.
+impl From<Stored> for Answer {
+    fn from(kept: Stored) -> Answer {
+        match (kept.payload, kept.error) {
+            (Some(payload), Some(error)) => Answer::Failed(payload.as_ref().to_owned(), error),
+            (Some(payload), None) => Answer::Shared(payload),
+            (None, Some(error)) => Answer::Error(error),
+            (None, None) => Answer::unavailable("the answer was not kept"),
+        }
     }
 }
 

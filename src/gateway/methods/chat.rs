@@ -1,0 +1,279 @@
+//! `chat.send`, `chat.abort`, `chat.history`, `chat.inject`: what chat windows use.
+
+use super::{Answer, Call, Method, Run, Scope};
+use crate::agent::inbound;
+use crate::gateway::broadcast::Rules;
+use crate::gateway::core::Core;
+use crate::gateway::dedupe::Stored;
+use crate::gateway::models;
+use crate::gateway::runs::{self, Kind};
+use crate::gateway::sessions::{self, Touch};
+use crate::gateway::turns::{self, Ending, Start};
+use crate::session::Error;
+use crate::wire::gateway::chat::{
+    self, AbortParams, Aborted, History, HistoryParams, InjectParams, Injected, Said, SendParams,
+    Sent,
+};
+use crate::wire::gateway::frame::RpcError;
+use crate::wire::shape::Shape;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub const METHODS: &[Method] = &[
+    row("chat.abort", Scope::Write, chat::ABORT, abort),
+    row("chat.history", Scope::Read, chat::HISTORY, history),
+    Method {
+        advertised: false,
+        ..row("chat.inject", Scope::Admin, chat::INJECT, inject)
+    },
+    row("chat.send", Scope::Write, chat::SEND, send),
+];
+
+/// Namespace of stored answers.
+const KEPT: &str = "chat";
+
+/// The sweep stops a run this long after the time its client gave it.
+const EXPIRY_SLACK: Duration = Duration::from_secs(60);
+const EXPIRY_MIN: Duration = Duration::from_secs(2 * 60);
+const EXPIRY_MAX: Duration = Duration::from_secs(24 * 3600);
+
+const fn row(name: &'static str, scope: Scope, params: Shape, run: super::Handler) -> Method {
+    Method {
+        name,
+        scope,
+        params,
+        advertised: true,
+        run: Run::Pooled(run),
+    }
+}
+
+fn send(core: &Arc<Core>, call: &Call) -> Answer {
+    try_send(core, call).into()
+}
+
+fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
+    let params: SendParams = call.parse()?;
+    let has_attachment = params.attachments.iter().any(|a| a["content"].is_string());
+    if params.message.trim().is_empty() && !has_attachment {
+        return Err(RpcError::invalid("message or attachment required"));
+    }
+    let images = inbound::images(&params.attachments)
+        .map_err(|why| RpcError::invalid(format!("Error: {why}")))?;
+    let config = core.config.current();
+    let store = &core.agents.sessions;
+    let key = store.canonical(&params.session_key);
+    if sessions::is_blocked(core, &key).map_err(unavailable)? {
+        return Err(RpcError::invalid("send blocked by session policy"));
+    }
+    if inbound::is_stop(&params.message) {
+        return Ok(Answer::ok(&abort_session(core, &key, "stop")));
+    }
+    let id = params.idempotency_key.as_str();
+    if let Some(kept) = core.dedupe.get(KEPT, id) {
+        return Ok(kept.into());
+    }
+    let limit = match params.timeout_ms.map(millis) {
+        Some(Duration::ZERO) => turns::NO_LIMIT,
+        Some(limit) => limit,
+        None => turns::default_timeout(&config),
+    };
+    let mut run = runs::Run::new(id, &params.session_key, &key, Kind::Chat);
+    run.watcher = sessions::watcher(call.client);
+    run.verbose = sessions::verbose(core, &key);
+    run.expires = Some(Instant::now() + (limit + EXPIRY_SLACK).clamp(EXPIRY_MIN, EXPIRY_MAX));
+    let run = Arc::new(run);
+    if !core.agents.runs.begin(&run) {
+        return Ok(Answer::ok(&Sent {
+            run_id: id,
+            status: "in_flight",
+            summary: None,
+        }));
+    }
+    let touched = sessions::touch(core, &key, Touch::Chat, |_| {});
+    let session_id = match touched {
+        Ok(session_id) => session_id,
+        Err(err) => {
+            core.agents.runs.withdraw(&run);
+            return Err(unavailable(err));
+        }
+    };
+    let zone = config.config.agents.defaults.user_timezone.clone();
+    let now = crate::base::time::now_ms();
+    let stamped = inbound::stamped(&params.message, now, zone.as_deref());
+    let (accepter, closer) = (call.responder(), call.responder());
+    let (accepted_id, ended_id, keeper) = (id.to_string(), id.to_string(), core.clone());
+    turns::start(
+        core,
+        Start {
+            agent_id: store.agent_of(&key),
+            session_id,
+            listed: true,
+            text: inbound::with_message_id(&stamped, id),
+            images,
+            thinking: params
+                .thinking
+                .as_deref()
+                .filter(|_| !params.message.starts_with('/'))
+                .and_then(inbound::thinking_level),
+            extra: None,
+            channel: Some("webchat".into()),
+            timeout: turns::default_timeout(&config),
+            lane: crate::agent::lane::MAIN.into(),
+            run,
+            accept: Box::new(move || {
+                accepter.ok(&Sent {
+                    run_id: &accepted_id,
+                    status: "started",
+                    summary: None,
+                });
+            }),
+            finish: Box::new(move |ending, accepted| {
+                let (payload, error) = closing(&ended_id, &ending);
+                let kept = Stored {
+                    error: error.clone(),
+                    ..Stored::ok(&payload)
+                };
+                keeper.dedupe.put(KEPT, &ended_id, kept);
+                if let Some(error) = error.filter(|_| !accepted) {
+                    closer.failed(&payload, &error);
+                }
+            }),
+        },
+    );
+    Ok(Answer::Later)
+}
+
+/// What a repeat of the request is answered.
+fn closing<'a>(id: &'a str, ending: &'a Ending) -> (Sent<'a>, Option<RpcError>) {
+    match ending {
+        Err(why) if why != turns::ABORTED => {
+            let sent = Sent {
+                run_id: id,
+                status: "error",
+                summary: Some(why),
+            };
+            (sent, Some(RpcError::unavailable(why.clone())))
+        }
+        _ => {
+            let sent = Sent {
+                run_id: id,
+                status: "ok",
+                summary: None,
+            };
+            (sent, None)
+        }
+    }
+}
+
+fn abort(core: &Arc<Core>, call: &Call) -> Answer {
+    let params: AbortParams = match call.parse() {
+        Ok(params) => params,
+        Err(error) => return error.into(),
+    };
+    let key = core.agents.sessions.canonical(&params.session_key);
+    let Some(id) = params.run_id else {
+        return Answer::ok(&abort_session(core, &key, "rpc"));
+    };
+    let run = core.agents.runs.get(&id).filter(|r| r.kind == Kind::Chat);
+    let Some(run) = run else {
+        return Answer::ok(&aborted(Vec::new()));
+    };
+    if run.key != key {
+        return Answer::invalid("runId does not match sessionKey");
+    }
+    let stopped = core.agents.runs.abort(&core.clients, &run, "rpc");
+    Answer::ok(&aborted(if stopped { vec![id] } else { Vec::new() }))
+}
+
+fn abort_session(core: &Core, key: &str, reason: &str) -> Aborted {
+    let runs = &core.agents.runs;
+    let stopped = runs
+        .of_session(key)
+        .into_iter()
+        .filter(|run| run.kind == Kind::Chat && runs.abort(&core.clients, run, reason))
+        .map(|run| run.id.clone())
+        .collect();
+    aborted(stopped)
+}
+
+fn aborted(run_ids: Vec<String>) -> Aborted {
+    Aborted {
+        ok: true,
+        aborted: !run_ids.is_empty(),
+        run_ids,
+    }
+}
+
+fn inject(core: &Arc<Core>, call: &Call) -> Answer {
+    try_inject(core, call).into()
+}
+
+fn try_inject(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
+    let params: InjectParams = call.parse()?;
+    let key = core.agents.sessions.canonical(&params.session_key);
+    let label = params.label.as_deref().filter(|l| !l.is_empty());
+    let injected = core.agents.sessions.inject(&key, &params.message, label);
+    let message_id = injected.map_err(|err| match err {
+        Error::NoSession => RpcError::invalid("session not found"),
+        Error::NoTranscript => RpcError::invalid("transcript file not found"),
+        other => unavailable(other),
+    })?;
+    let text = match label {
+        Some(label) => format!("[{label}]\n\n{}", params.message),
+        None => params.message,
+    };
+    let event = chat::Event {
+        run_id: &format!("inject-{message_id}"),
+        session_key: &params.session_key,
+        seq: 0,
+        state: "final",
+        message: Some(Said::injected(&text, crate::base::time::now_ms())),
+        error_message: None,
+        stop_reason: None,
+    };
+    core.clients.broadcast("chat", &event, Rules::ALL);
+    Ok(Answer::ok(&Injected {
+        ok: true,
+        message_id: &message_id,
+    }))
+}
+
+fn history(core: &Arc<Core>, call: &Call) -> Answer {
+    try_history(core, call).into()
+}
+
+fn try_history(core: &Core, call: &Call) -> Result<Answer, RpcError> {
+    let params: HistoryParams = call.parse()?;
+    let store = &core.agents.sessions;
+    let key = store.canonical(&params.session_key);
+    let limit = params.limit.map_or(chat::HISTORY_DEFAULT, |n| n as usize);
+    let entry = store.entry(&key).map_err(unavailable)?.unwrap_or_default();
+    let messages = store
+        .history(&key, limit, chat::HISTORY_BYTES)
+        .map_err(unavailable)?;
+    let config = core.config.current();
+    let default = config.config.agents.defaults.thinking_default.as_deref();
+    let level = entry.thinking_level.as_deref().or(default);
+    let reasons = || models::default(&config, &store.agent_of(&key)).reasoning;
+    let fallback = match level {
+        Some(level) => level,
+        None if reasons() => "low",
+        None => "off",
+    };
+    Ok(Answer::ok(&History {
+        session_key: &params.session_key,
+        session_id: entry.session_id.as_deref(),
+        messages,
+        thinking_level: fallback,
+        verbose_level: entry.verbose_level.as_deref(),
+    }))
+}
+
+/// Milliseconds from a JSON number; negative ones were refused before.
+fn millis(number: f64) -> Duration {
+    Duration::from_millis(number as u64)
+}
+
+fn unavailable(err: Error) -> RpcError {
+    RpcError::unavailable(err.to_string())
+}

@@ -1,0 +1,94 @@
+//! What methods need of a session before and around a turn: its entry made ready, its rules.
+
+use super::broadcast::Client;
+use super::core::Core;
+use super::runs::Verbose;
+use crate::agent::sending;
+use crate::base::{id, time};
+use crate::session::{Entry, Error, reset};
+use serde_json::Value;
+
+/// Who wants to talk; decides what a session that starts anew keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// A chat: levels and overrides were for the old conversation.
+    Chat,
+    /// A program: its settings stay.
+    Agent,
+}
+
+/// Makes the session's entry ready for a turn (a new session id when it has none or is too old)
+/// and returns its session id. On disk when new.
+pub fn touch(
+    core: &Core,
+    key: &str,
+    who: Touch,
+    change: impl FnOnce(&mut Entry),
+) -> Result<String, Error> {
+    let config = core.config.current();
+    let rules = &config.value["session"];
+    let now = time::now_ms();
+    let entry = core.agents.sessions.update(key, |entry| {
+        let used = entry.updated_at.unwrap_or(0);
+        if entry.session_id.is_none() {
+            // Its settings may have been made before its first word.
+            entry.session_id = Some(id::uuid());
+        } else if reset::is_stale(rules, key, used, now) && !has_other_runs(core, key) {
+            match who {
+                Touch::Chat => entry.renew(now),
+                Touch::Agent => start_over(entry),
+            }
+        }
+        entry.updated_at = Some(now);
+        change(entry);
+    })?;
+    Ok(entry.session_id.clone().unwrap_or_default())
+}
+
+/// A session somebody talks in right now is not old, whatever the clock says.
+fn has_other_runs(core: &Core, key: &str) -> bool {
+    core.agents.runs.of_session(key).len() > 1
+}
+
+/// A new conversation under the same key that keeps every setting.
+fn start_over(entry: &mut Entry) {
+    entry.session_id = Some(id::uuid());
+    entry.session_file = None;
+    entry.system_sent = Some(false);
+    entry.aborted_last_run = Some(false);
+    entry.compaction_count = None;
+    entry.memory_flush_compaction_count = None;
+    entry.input_tokens = None;
+    entry.output_tokens = None;
+    entry.total_tokens = None;
+}
+
+/// Replies of this session must not be sent.
+pub fn is_blocked(core: &Core, key: &str) -> Result<bool, Error> {
+    let entry = core.agents.sessions.entry(key)?.unwrap_or_default();
+    let config = core.config.current();
+    let session = config.value.get("session").unwrap_or(&Value::Null);
+    let channel = entry.channel.as_deref().or(entry.last_channel.as_deref());
+    Ok(sending::is_denied(
+        session,
+        entry.send_policy.as_deref(),
+        key,
+        channel,
+        entry.chat_type.as_deref(),
+    ))
+}
+
+/// The connection that is told of tools, when it asked to be.
+pub fn watcher(client: &Client) -> Option<String> {
+    let asked = client.caps.iter().any(|cap| cap == "tool-events");
+    asked.then(|| client.conn_id.clone())
+}
+
+/// The session's verbose level, else the configured one.
+pub fn verbose(core: &Core, key: &str) -> Verbose {
+    let entry = core.agents.sessions.entry(key).ok().flatten();
+    let own = entry.and_then(|e| e.verbose_level.clone());
+    let config = core.config.current();
+    let default = config.config.agents.defaults.verbose_default.clone();
+    Verbose::parse(own.or(default).as_deref())
+}

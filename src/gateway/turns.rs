@@ -1,0 +1,624 @@
+//! Starting a turn and seeing it to its end: the caller is acknowledged when its message is on
+//! disk, clients are told what happens, the session entry and the caller's final answer close it.
+
+use super::core::Core;
+use super::pending::{self, Pending};
+use super::runs::Run;
+use crate::agent::event::{Event, Sink};
+use crate::agent::lane::Placed;
+use crate::agent::prompt::{self, Inputs, Machine, Mode, Prompt, Sandbox};
+use crate::agent::turn::{self, Call, End, Memory, Outcome, Parts, Ran, Toolbox, Turn};
+use crate::agent::workspace::{self, Injected};
+use crate::agent::{history, inbound};
+use crate::base::cancel::Cancel;
+use crate::base::time::now_ms;
+use crate::config::Snapshot;
+use crate::model::{Target, ToolSpec};
+use crate::session::{self, Entry, Opening, Transcript};
+use crate::tool::{self, Output, Tool, policy};
+use crate::wire::gateway::agent::{AgentMeta, Meta, Report, ReportSandbox, RunResult, Tokens};
+use crate::wire::message::{Block, Content, Message, User};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Characters of one injected workspace file when the configuration does not say.
+const FILE_CHARS: usize = 20_000;
+/// A run without any limit of its own (`timeout: 0`): thirty days.
+pub const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Seconds of a run when the configuration does not say.
+const RUN_SECONDS: u64 = 600;
+
+/// The error of a run that was stopped on purpose.
+pub const ABORTED: &str = "aborted";
+
+const STOPPING: &str = "the gateway is stopping";
+
+/// How a run ended, for its caller.
+pub type Ending = Result<RunResult, String>;
+
+type Accept = Box<dyn FnOnce() + Send>;
+/// Gets whether the caller has been acknowledged before.
+type Finish = Box<dyn FnOnce(Ending, bool) + Send>;
+
+pub struct Start {
+    pub run: Arc<Run>,
+    pub agent_id: String,
+    pub session_id: String,
+    /// The session has an entry of its own in the store.
+    pub listed: bool,
+    /// As the model reads it.
+    pub text: String,
+    pub images: Vec<Block>,
+    /// For this run only.
+    pub thinking: Option<&'static str>,
+    pub extra: Option<String>,
+    pub channel: Option<String>,
+    pub timeout: Duration,
+    pub lane: String,
+    /// Called once, when the message cannot be lost any more.
+    pub accept: Accept,
+    /// Called once, at the end.
+    pub finish: Finish,
+}
+
+/// The limit of a run: `agents.defaults.timeoutSeconds`.
+pub fn default_timeout(config: &Snapshot) -> Duration {
+    let seconds = config.config.agents.defaults.timeout_seconds;
+    Duration::from_secs(seconds.unwrap_or(RUN_SECONDS).max(1))
+}
+
+/// Runs the turn when its session and lane are free. Whatever happens, `finish` is called.
+pub fn start(core: &Arc<Core>, start: Start) {
+    let message = Message::User(User {
+        content: content(&start.text, &start.images),
+        timestamp: now_ms(),
+    });
+    let workspace = core
+        .config
+        .current()
+        .config
+        .workspace(&start.agent_id, core.config.paths());
+    let lane = start.lane.clone();
+    let slot = if start.listed {
+        start.run.key.clone()
+    } else {
+        format!("session-id:{}", start.session_id)
+    };
+    let flight = Arc::new(Flight {
+        core: core.clone(),
+        message,
+        workspace,
+        desk: Mutex::new(Desk {
+            accept: Some(start.accept),
+            finish: Some(start.finish),
+            pending: None,
+            started: false,
+            launching: true,
+            dropped: false,
+        }),
+        run: start.run,
+        agent_id: start.agent_id,
+        session_id: start.session_id,
+        listed: start.listed,
+        thinking: start.thinking,
+        extra: start.extra,
+        channel: start.channel,
+        timeout: start.timeout,
+    });
+    let ticket = Ticket(flight.clone());
+    let placed = core
+        .agents
+        .lanes
+        .submit(&slot, &lane, Box::new(move || ticket.0.fly()));
+    let dropped = {
+        let mut desk = flight.desk();
+        desk.launching = false;
+        desk.dropped
+    };
+    match placed {
+        Err(refused) => flight.fail(&refused.to_string()),
+        Ok(_) if dropped => flight.fail(STOPPING),
+        Ok(Placed::Running) => {}
+        Ok(Placed::Waiting) => flight.accept_waiting(),
+    }
+}
+
+struct Flight {
+    core: Arc<Core>,
+    run: Arc<Run>,
+    agent_id: String,
+    session_id: String,
+    listed: bool,
+    message: Message,
+    workspace: PathBuf,
+    thinking: Option<&'static str>,
+    extra: Option<String>,
+    channel: Option<String>,
+    timeout: Duration,
+    desk: Mutex<Desk>,
+}
+
+/// What is still owed to the caller.
+struct Desk {
+    accept: Option<Accept>,
+    finish: Option<Finish>,
+    pending: Option<Pending>,
+    started: bool,
+    /// `start` has not heard yet where the job went.
+    launching: bool,
+    /// The job was dropped meanwhile.
+    dropped: bool,
+}
+
+/// The job's hold on its flight: a job that is dropped unrun still answers its caller.
+struct Ticket(Arc<Flight>);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut desk = self.0.desk();
+        if desk.launching {
+            // The lanes hold their lock here: `start` tells it.
+            desk.dropped = true;
+            return;
+        }
+        let owed = desk.finish.is_some();
+        drop(desk);
+        if owed {
+            self.0.fail(STOPPING);
+        }
+    }
+}
+
+impl Flight {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another turn of the session runs: the message is kept until its own turn comes.
+    fn accept_waiting(&self) {
+        let mut desk = self.desk();
+        if desk.started {
+            return;
+        }
+        let kept = pending::keep(
+            self.core.config.paths(),
+            &self.run.key,
+            &self.session_id,
+            &self.workspace,
+            &self.message,
+        );
+        match kept {
+            Ok(pending) => desk.pending = Some(pending),
+            // Not fatal: the caller is acknowledged later, when the turn starts.
+            Err(err) => {
+                log::error!("cannot keep a waiting message: {err}");
+                return;
+            }
+        }
+        let accept = desk.accept.take();
+        drop(desk);
+        if let Some(accept) = accept {
+            accept();
+        }
+    }
+
+    /// The message is in the transcript.
+    fn stored(&self) {
+        let (accept, pending) = {
+            let mut desk = self.desk();
+            (desk.accept.take(), desk.pending.take())
+        };
+        if let Some(pending) = pending {
+            pending.done();
+        }
+        if let Some(accept) = accept {
+            accept();
+        }
+    }
+
+    fn finish(&self, ending: Ending, error: Option<String>) {
+        self.core.agents.runs.end(&self.run, error);
+        let (finish, accepted) = {
+            let mut desk = self.desk();
+            (desk.finish.take(), desk.accept.take().is_none())
+        };
+        if let Some(finish) = finish {
+            finish(ending, accepted);
+        }
+    }
+
+    /// Ends a run that never got to its turn.
+    fn fail(&self, why: &str) {
+        let event = Event::Failed {
+            started: now_ms(),
+            at: now_ms(),
+            error: why,
+        };
+        self.tell(event);
+        self.finish(Err(why.into()), Some(why.into()));
+    }
+
+    fn fly(&self) {
+        self.desk().started = true;
+        let config = self.core.config.current();
+        let began = Instant::now();
+        match self.turn(&config) {
+            Err(why) => {
+                log::error!("run {} failed: {why}", self.run.id);
+                self.fail(&why);
+            }
+            Ok((outcome, target, report)) => {
+                if self.listed {
+                    self.note(&outcome, &target);
+                }
+                outcome.tell_end(self);
+                let error = match &outcome.end {
+                    End::Failed(why) => Some(why.clone()),
+                    End::Aborted => Some(ABORTED.into()),
+                    End::Done | End::TimedOut => None,
+                };
+                let ending = match &error {
+                    Some(why) => Err(why.clone()),
+                    None => Ok(self.result(outcome, &target, report, began.elapsed())),
+                };
+                self.finish(ending, error);
+            }
+        }
+    }
+
+    fn turn(&self, config: &Arc<Snapshot>) -> Result<(Outcome, Target, Report), String> {
+        let agents = &self.core.agents;
+        let defaults = &config.config.agents.defaults;
+        workspace::create(&self.workspace, defaults.skip_bootstrap)
+            .map_err(|err| format!("cannot create {}: {err}", self.workspace.display()))?;
+        let opening = Opening::new(&self.run.key, &self.session_id, &self.workspace);
+        let transcript = agents.sessions.transcript(&opening).map_err(text)?;
+        let mut memory = Tape { transcript };
+        let entry = agents.sessions.entry(&self.run.key).map_err(text)?;
+        let entry = entry.filter(|_| self.listed).unwrap_or_default();
+        let candidates = match super::models::candidates(config, &self.agent_id, &entry) {
+            Ok(candidates) => candidates,
+            Err(why) => {
+                // The words were said, whoever can or cannot answer them.
+                memory.append(&self.message)?;
+                self.stored();
+                return Err(why);
+            }
+        };
+        let thinking = self.thinking(config, &entry, &candidates[0]);
+        let bench = Bench::new(self, config, &candidates[0]);
+        let files = workspace::load(
+            &self.workspace,
+            session::key::is_subagent(&self.run.key),
+            defaults.bootstrap_max_chars.unwrap_or(FILE_CHARS),
+        );
+        let brief = Brief {
+            flight: self,
+            config,
+            entry: &entry,
+            files: &files,
+            tools: bench.tools.iter().map(|t| (t.name, t.summary)).collect(),
+            thinking,
+            default_model: super::models::default_reference(config, &self.agent_id),
+        };
+        let deadline = Instant::now() + self.timeout;
+        let cancel = self.run.cancel.clone();
+        let limit = agents.clock().at(deadline, move || cancel.cancel());
+        let outcome = turn::run(
+            &Turn {
+                message: self.message.clone(),
+                candidates: &candidates,
+                thinking,
+                session_id: &self.session_id,
+                cancel: &self.run.cancel,
+                deadline,
+                max_turns: history::turn_limit(&self.run.key, &config.config.channels),
+            },
+            Parts {
+                model: &*agents.model,
+                tools: &bench,
+                memory: &mut memory,
+                sink: self,
+                prompt: &|target| brief.prompt(target),
+            },
+        );
+        drop(limit);
+        let target = candidates[outcome.candidate].clone();
+        let report = brief.report(&outcome.prompt, &bench.specs, &target);
+        Ok((outcome, target, report))
+    }
+
+    fn thinking(&self, config: &Snapshot, entry: &Entry, target: &Target) -> &'static str {
+        let level = |text: Option<&String>| text.and_then(|t| inbound::thinking_level(t));
+        let default = if target.reasoning { "low" } else { "off" };
+        self.thinking
+            .or_else(|| level(entry.thinking_level.as_ref()))
+            .or_else(|| level(config.config.agents.defaults.thinking_default.as_ref()))
+            .unwrap_or(default)
+    }
+
+    /// Writes into the session entry what its next turn and its viewers need.
+    fn note(&self, outcome: &Outcome, target: &Target) {
+        let usage = &outcome.usage;
+        let spoke = outcome.error.is_none() && usage.total_tokens > 0;
+        let updated = self.core.agents.sessions.update(&self.run.key, |entry| {
+            if entry.session_id.as_deref() != Some(&self.session_id) {
+                // Reset meanwhile: the new session has nothing to do with this turn.
+                return;
+            }
+            entry.updated_at = Some(now_ms());
+            entry.system_sent = Some(true);
+            entry.aborted_last_run = Some(matches!(outcome.end, End::Aborted | End::TimedOut));
+            entry.model_provider = Some(target.provider.clone());
+            entry.model = Some(target.model.clone());
+            entry.context_tokens = Some(target.context_window);
+            if spoke {
+                entry.input_tokens = Some(usage.input);
+                entry.output_tokens = Some(usage.output);
+                entry.total_tokens = Some(usage.input + usage.cache_read + usage.cache_write);
+            }
+        });
+        if let Err(err) = updated {
+            log::error!("session {} was not updated: {err}", self.run.key);
+        }
+    }
+
+    fn result(
+        &self,
+        outcome: Outcome,
+        target: &Target,
+        report: Report,
+        took: Duration,
+    ) -> RunResult {
+        RunResult {
+            payloads: outcome.payloads,
+            meta: Meta {
+                duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                agent_meta: AgentMeta {
+                    session_id: self.session_id.clone(),
+                    provider: target.provider.clone(),
+                    model: target.model.clone(),
+                    usage: Some(Tokens::from(&outcome.usage)),
+                },
+                aborted: outcome.end == End::TimedOut,
+                system_prompt_report: Some(report),
+                error: outcome.error,
+            },
+        }
+    }
+}
+
+impl Sink for Flight {
+    fn tell(&self, event: Event) {
+        if matches!(event, Event::Stored) {
+            self.stored();
+        } else {
+            self.core
+                .agents
+                .runs
+                .tell(&self.core.clients, &self.run, &event);
+        }
+    }
+}
+
+fn content(text: &str, images: &[Block]) -> Content {
+    let blocks = std::iter::once(Block::text(text)).chain(images.iter().cloned());
+    Content::Blocks(blocks.collect())
+}
+
+fn text(err: session::Error) -> String {
+    err.to_string()
+}
+
+/// The transcript as the turn's memory.
+struct Tape {
+    transcript: Transcript,
+}
+
+impl Memory for Tape {
+    fn earlier(&mut self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
+        history::prepare(self.transcript.context(), max_chars, max_turns)
+    }
+
+    fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String> {
+        let transcript = &mut self.transcript;
+        if transcript.is_new() {
+            transcript
+                .append_model_change(&target.provider, &target.model)
+                .map_err(text)?;
+            transcript.append_thinking_level(thinking).map_err(text)?;
+        }
+        let same = transcript.model_snapshot().is_some_and(|s| {
+            s["provider"] == target.provider.as_str() && s["modelId"] == target.model.as_str()
+        });
+        if same {
+            return Ok(());
+        }
+        let snapshot = json!({
+            "timestamp": now_ms(),
+            "provider": target.provider,
+            "modelApi": target.api,
+            "modelId": target.model,
+        });
+        transcript
+            .append_custom(session::MODEL_SNAPSHOT, &snapshot)
+            .map_err(text)
+    }
+
+    fn append(&mut self, message: &Message) -> Result<(), String> {
+        self.transcript
+            .append(message.clone())
+            .map(drop)
+            .map_err(text)
+    }
+
+    fn settle(&mut self) -> Result<(), String> {
+        self.transcript.finish_turn().map_err(text)
+    }
+}
+
+/// The tools this run may use.
+struct Bench<'a> {
+    flight: &'a Flight,
+    config: Arc<Snapshot>,
+    tools: Vec<&'static Tool>,
+    specs: Vec<ToolSpec>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(flight: &'a Flight, config: &Arc<Snapshot>, target: &Target) -> Bench<'a> {
+        let caller = policy::Caller {
+            agent_id: &flight.agent_id,
+            session_key: &flight.run.key,
+            provider: &target.provider,
+            model: &target.model,
+        };
+        let tools = if prompt::takes_tools(target) {
+            policy::allowed(config, &caller)
+        } else {
+            Vec::new()
+        };
+        let specs = tools
+            .iter()
+            .map(|tool| ToolSpec {
+                name: tool.name.into(),
+                description: tool.description.into(),
+                parameters: serde_json::from_str(tool.parameters).unwrap_or(Value::Null),
+            })
+            .collect();
+        Bench {
+            flight,
+            config: config.clone(),
+            tools,
+            specs,
+        }
+    }
+}
+
+impl Toolbox for Bench<'_> {
+    fn specs(&self) -> &[ToolSpec] {
+        &self.specs
+    }
+
+    fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
+        let flight = self.flight;
+        let done = tool::run(
+            call.name,
+            &tool::Call {
+                id: call.id,
+                arguments: call.arguments,
+            },
+            &tool::Context {
+                agent_id: &flight.agent_id,
+                session_key: &flight.run.key,
+                run_id: &flight.run.id,
+                workspace: flight.workspace.clone(),
+                config: self.config.clone(),
+                cancel,
+                update,
+                tools: &self.tools,
+                processes: &flight.core.agents.processes,
+            },
+        );
+        Ran {
+            failed: done.failed(),
+            refused: done.is_error,
+            output: Output {
+                content: done.content,
+                details: done.details,
+            },
+        }
+    }
+}
+
+/// What the prompt of this run is made from.
+struct Brief<'a> {
+    flight: &'a Flight,
+    config: &'a Snapshot,
+    entry: &'a Entry,
+    files: &'a [Injected],
+    tools: Vec<(&'a str, &'a str)>,
+    thinking: &'a str,
+    default_model: String,
+}
+
+impl Brief<'_> {
+    fn prompt(&self, target: &Target) -> Prompt {
+        self.with_inputs(|inputs| prompt::build(inputs, target))
+    }
+
+    fn report(&self, prompt: &Prompt, specs: &[ToolSpec], target: &Target) -> Report {
+        let report = self.with_inputs(|inputs| prompt.report(inputs, specs));
+        let mode = self.config.config.agents.defaults.sandbox.mode.as_deref();
+        Report {
+            generated_at: now_ms(),
+            session_id: self.flight.session_id.clone(),
+            session_key: self.flight.run.key.clone(),
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            sandbox: ReportSandbox {
+                mode: mode.unwrap_or("off").into(),
+                sandboxed: self.sandbox().is_some(),
+            },
+            ..report
+        }
+    }
+
+    fn sandbox(&self) -> Option<Sandbox<'static>> {
+        let flight = self.flight;
+        let access = tool::confine::mode(&self.config.config, &flight.agent_id, &flight.run.key)?;
+        Some(Sandbox {
+            workspace_access: match access {
+                tool::confine::Access::Write => "rw",
+                tool::confine::Access::Read => "ro",
+                tool::confine::Access::None => "none",
+            },
+            network: false,
+        })
+    }
+
+    fn with_inputs<T>(&self, make: impl FnOnce(&Inputs) -> T) -> T {
+        let flight = self.flight;
+        let config = &self.config.config;
+        let machine = flight.core.agents.machine();
+        let repo = workspace::repository(&flight.workspace);
+        let heartbeat = config.heartbeat(&flight.agent_id);
+        let aliases = super::models::aliases(self.config);
+        let zone = config.agents.defaults.user_timezone.as_deref();
+        make(&Inputs {
+            mode: if session::key::is_subagent(&flight.run.key) {
+                Mode::Minimal
+            } else {
+                Mode::Full
+            },
+            agent_id: &flight.agent_id,
+            workspace: &flight.workspace,
+            files: self.files,
+            tools: &self.tools,
+            aliases: &aliases,
+            zone: zone.unwrap_or(&machine.zone),
+            owners: &[],
+            extra: flight.extra.as_deref(),
+            heartbeat: (flight.agent_id == config.default_agent_id())
+                .then_some(heartbeat.prompt.as_str()),
+            sandbox: self.sandbox(),
+            machine: Machine {
+                host: &machine.host,
+                os: &machine.os,
+                arch: machine.arch,
+                repo: repo.as_deref(),
+            },
+            default_model: &self.default_model,
+            channel: flight.channel.as_deref(),
+            thinking: self.thinking,
+            reasoning: self.entry.reasoning_level.as_deref().unwrap_or("off"),
+            max_file_chars: config
+                .agents
+                .defaults
+                .bootstrap_max_chars
+                .unwrap_or(FILE_CHARS),
+        })
+    }
+}

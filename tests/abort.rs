@@ -1,0 +1,113 @@
+//! Stopping a turn: at once, everywhere, without a trace in what comes after.
+
+use crate::harness::model::Reply;
+use crate::harness::{Gateway, Ws};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const MAIN: &str = "agent:main:main";
+
+fn start(ws: &mut Ws, id: &str) {
+    let params = json!({"sessionKey": MAIN, "message": "go on", "idempotencyKey": id});
+    assert_eq!(ws.call("chat.send", params).unwrap()["status"], "started");
+}
+
+#[test]
+fn a_stop_reaches_the_provider_within_a_tenth_of_a_second() {
+    let gateway = Gateway::with_fake_model();
+    gateway.model().say_slowly(&["word "; 200], 50);
+    let mut ws = gateway.connect();
+    start(&mut ws, "a1");
+    ws.event_where("chat", |p| p["state"] == "delta");
+    let asked = Instant::now();
+    let answer = ws
+        .call("chat.abort", json!({"sessionKey": MAIN, "runId": "a1"}))
+        .unwrap();
+    assert_eq!(
+        answer,
+        json!({"ok": true, "aborted": true, "runIds": ["a1"]})
+    );
+    let closed = gateway.model().wait_hung_up();
+    let took = closed.saturating_duration_since(asked);
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    let told = ws.event_where("chat", |p| p["state"] == "aborted");
+    assert_eq!(told["payload"]["stopReason"], "rpc");
+    // Nothing of the run is told afterwards.
+    let later: Vec<Value> = ws.events_within(Duration::from_millis(200));
+    assert!(
+        later.iter().all(|e| e["payload"]["runId"] != "a1"),
+        "{later:?}"
+    );
+    let again = ws.call("chat.abort", json!({"sessionKey": MAIN})).unwrap();
+    assert_eq!(again["aborted"], false);
+    // The stopped turn is not in the next one's way.
+    start(&mut ws, "a2");
+    ws.event_where("chat", |p| p["state"] == "final");
+    let request = gateway.model().requests().remove(1);
+    assert_eq!(request["messages"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_stop_word_stops_the_session_and_a_stalled_model() {
+    let gateway = Gateway::with_fake_model();
+    gateway.model().reply(Reply::Hang);
+    let mut ws = gateway.connect();
+    start(&mut ws, "a1");
+    gateway.model().wait_request(1);
+    let params = json!({"sessionKey": MAIN, "message": " Stop ", "idempotencyKey": "a2"});
+    let answer = ws.call("chat.send", params).unwrap();
+    assert_eq!(
+        answer,
+        json!({"ok": true, "aborted": true, "runIds": ["a1"]})
+    );
+    gateway.model().wait_hung_up();
+    let waited = ws
+        .call("agent.wait", json!({"runId": "a1", "timeoutMs": 5000}))
+        .unwrap();
+    assert_eq!(waited["status"], "error");
+}
+
+#[test]
+fn a_waiting_run_can_be_stopped_before_it_begins() {
+    let gateway = Gateway::with_fake_model();
+    gateway.model().say_slowly(&["one"], 500);
+    let mut ws = gateway.connect();
+    start(&mut ws, "a1");
+    start(&mut ws, "a2");
+    let stop = json!({"sessionKey": MAIN, "runId": "a2"});
+    assert_eq!(ws.call("chat.abort", stop).unwrap()["aborted"], true);
+    ws.event_where("chat", |p| p["runId"] == "a1" && p["state"] == "final");
+    start(&mut ws, "a3");
+    ws.event_where("chat", |p| p["runId"] == "a3" && p["state"] == "final");
+    assert_eq!(gateway.model().requests().len(), 2);
+}
+
+#[test]
+fn a_run_of_another_session_is_not_stopped() {
+    let gateway = Gateway::with_fake_model();
+    gateway.model().say_slowly(&["one"], 300);
+    let mut ws = gateway.connect();
+    start(&mut ws, "a1");
+    let params = json!({"sessionKey": "agent:main:other", "runId": "a1"});
+    let refused = ws.call("chat.abort", params).unwrap_err();
+    assert_eq!(refused["message"], "runId does not match sessionKey");
+    ws.event_where("chat", |p| p["state"] == "final");
+}
+
+#[test]
+fn a_gateway_that_stops_leaves_whole_files() {
+    let mut gateway = Gateway::with_fake_model();
+    gateway.model().say_slowly(&["word "; 200], 50);
+    let mut ws = gateway.connect();
+    start(&mut ws, "a1");
+    ws.event_where("chat", |p| p["state"] == "delta");
+    let asked = Instant::now();
+    gateway.stop();
+    assert!(asked.elapsed() < Duration::from_secs(3));
+    let stored = crate::turn::transcript(&gateway);
+    assert_eq!(stored.len(), 1);
+    gateway.start_again();
+    let mut ws = gateway.connect();
+    start(&mut ws, "a2");
+    ws.event_where("chat", |p| p["state"] == "final");
+}
