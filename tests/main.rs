@@ -5,5 +5,8 @@ mod chat;
 mod config;
 mod faults;
 mod harness;
+mod runner;
+mod sandbox;
 mod session_state;
+mod tools;
 mod turn;

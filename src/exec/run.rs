@@ -26,6 +26,8 @@ pub struct Running {
     control: Option<UnixStream>,
     /// What the keeper said so far and is not understood yet.
     heard: Vec<u8>,
+    /// The keeper said so. A quick command prints before that, which waits: first things first.
+    started: bool,
     /// `None`: at its end.
     output: Option<File>,
     input: Option<File>,
@@ -82,6 +84,7 @@ impl Running {
             pid,
             control: Some(ours),
             heard: Vec::new(),
+            started: false,
             output: file(output),
             input: file(input),
             pending: VecDeque::new(),
@@ -102,7 +105,8 @@ impl Running {
     }
 
     pub fn output(&self) -> Option<BorrowedFd<'_>> {
-        self.output.as_ref().map(AsFd::as_fd)
+        let started = self.started;
+        self.output.as_ref().filter(|_| started).map(AsFd::as_fd)
     }
 
     /// Its input, while there is something to write.
@@ -163,7 +167,10 @@ impl Running {
             let id = self.id.clone();
             let mut used = MESSAGE;
             match message[0] {
-                keeper::STARTED => said.push(FromRunner::Started { id, pid: value }),
+                keeper::STARTED => {
+                    self.started = true;
+                    said.push(FromRunner::Started { id, pid: value });
+                }
                 keeper::EXITED => self.end = Some((Some(value as i32), None)),
                 keeper::SIGNALLED => self.end = Some((None, Some(value as i32))),
                 keeper::CROWDED => {

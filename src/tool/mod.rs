@@ -8,6 +8,7 @@
 pub mod confine;
 mod diff;
 pub mod edit;
+pub mod exec;
 pub mod files;
 pub mod policy;
 pub mod process;
@@ -39,7 +40,13 @@ pub struct Tool {
 }
 
 /// Every tool there is, in the order models are told of them.
-static TABLE: &[Tool] = &[read::TOOL, edit::TOOL, write::TOOL];
+static TABLE: &[Tool] = &[
+    read::TOOL,
+    edit::TOOL,
+    write::TOOL,
+    exec::TOOL,
+    process::tool::TOOL,
+];
 
 /// One call by the model.
 pub struct Call<'a> {

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod output;
 pub mod session;
 pub mod slug;
+pub mod tool;
 
 use crate::base::cancel::Cancel;
 use crate::config::Paths;
@@ -104,14 +105,16 @@ impl Processes {
         Ok(id)
     }
 
-    /// Waits until the command ends, `until` comes or the run is cancelled. `on_news` sees the
-    /// session after it printed something, at most every `UPDATE_EVERY`.
-    pub fn wait(
+    /// Waits until the command ends, `until` comes or the run is cancelled. After it printed
+    /// something, at most every `UPDATE_EVERY`, `look` sees the session, and `tell` gets what it
+    /// made of it, outside our lock.
+    pub fn wait<T>(
         &self,
         id: &str,
         until: Option<Instant>,
         cancel: &Cancel,
-        mut on_news: impl FnMut(&Session),
+        look: impl Fn(&Session) -> T,
+        tell: impl Fn(T),
     ) -> Wait {
         let shared = self.shared.clone();
         let _woken = cancel.on_cancel(move || {
@@ -134,7 +137,11 @@ impl Processes {
             if news && (quiet.is_zero() || session.end.is_some()) {
                 seen = session.output.total();
                 last = Some(now);
-                on_news(session);
+                let news = look(session);
+                drop(sessions);
+                tell(news);
+                sessions = self.shared.sessions();
+                continue;
             }
             if session.end.is_some() {
                 return Wait::Exited;
@@ -190,9 +197,13 @@ impl Processes {
             .map(look)
     }
 
-    /// From now on a background session: listed, and its end is told.
-    pub fn background(&self, id: &str) {
-        self.with(id, |session| session.backgrounded = true);
+    /// From now on a background session: listed, and its end is told. False when it ended already.
+    pub fn background(&self, id: &str) -> bool {
+        let running = |session: &mut Session| {
+            session.backgrounded = session.end.is_none();
+            session.backgrounded
+        };
+        self.with(id, running) == Some(true)
     }
 
     /// Forgets a session.
