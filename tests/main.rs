@@ -7,6 +7,7 @@ mod faults;
 mod harness;
 mod runner;
 mod sandbox;
+mod providers;
 mod session_state;
 mod tools;
 mod turn;
