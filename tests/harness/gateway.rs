@@ -305,6 +305,22 @@ impl Gateway {
         openclaw::base::atomic::write(&path, &text).expect("written");
     }
 
+    /// The lines told to the service manager within `wait`.
+    pub fn told_within(&mut self, wait: Duration) -> Vec<String> {
+        let (started, mut lines) = (Instant::now(), Vec::new());
+        let mut buffer = [0; 4096];
+        self.notify
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .expect("a timeout");
+        while started.elapsed() < wait {
+            if let Ok(n) = self.notify.recv(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+                lines.extend(text.lines().map(str::to_string));
+            }
+        }
+        lines
+    }
+
     pub fn signal(&self, signal: &str) {
         proc::signal(self.pid(), signal);
     }

@@ -1,0 +1,129 @@
+//! The core may be replaced or die at any instant: no connection is refused, and it comes back.
+
+use crate::harness::{Gateway, eventually, proc};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One probe on a fresh connection: whether it was accepted by the kernel, and answered.
+fn probe(port: u16) -> (bool, bool) {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return (false, false);
+    };
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut answer = String::new();
+    let answered = stream.write_all(ask).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200");
+    (true, answered)
+}
+
+/// Connects without pause while `act` runs; how many were refused, and how many answered.
+fn under_load(port: u16, act: impl FnOnce()) -> (u32, u32) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let refused = Arc::new(AtomicU32::new(0));
+    let answered = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let (stop, refused, answered) = (stop.clone(), refused.clone(), answered.clone());
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let (accepted, answer) = probe(port);
+                    refused.fetch_add(u32::from(!accepted), Ordering::Relaxed);
+                    answered.fetch_add(u32::from(answer), Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    act();
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
+    (
+        refused.load(Ordering::Relaxed),
+        answered.load(Ordering::Relaxed),
+    )
+}
+
+#[test]
+fn a_restart_refuses_no_connection() {
+    let gateway = Gateway::start();
+    let first = gateway.core_pid();
+    let (refused, answered) = under_load(gateway.port(), || {
+        for _ in 0..5 {
+            gateway.restart_core();
+        }
+    });
+    assert_eq!(refused, 0);
+    assert!(answered > 0);
+    assert_ne!(gateway.core_pid(), first);
+}
+
+#[test]
+fn clients_learn_that_a_restart_is_a_restart() {
+    let mut gateway = Gateway::start();
+    let mut client = gateway.connect();
+    gateway.signal("USR1");
+    gateway.wait_for("RELOADING=1");
+    assert!(client.event("shutdown")["payload"]["restartExpectedMs"].is_u64());
+    assert_eq!(client.closed().code, Some(1012));
+    gateway.wait_for("READY=1");
+    gateway.connect();
+}
+
+#[test]
+fn a_killed_core_comes_back_on_the_same_sockets() {
+    let gateway = Gateway::start();
+    let old = gateway.core_pid();
+    let (refused, _) = under_load(gateway.port(), || {
+        gateway.kill_core();
+        eventually("an answer of the new core", PATIENCE, || {
+            probe(gateway.port()).1.then_some(())
+        });
+    });
+    assert_eq!(refused, 0);
+    assert_ne!(gateway.core_pid(), old);
+    gateway.connect();
+}
+
+#[test]
+fn a_core_that_keeps_dying_is_throttled_and_the_gateway_stays_stoppable() {
+    let mut gateway = Gateway::start();
+    let mut gaps = Vec::new();
+    for _ in 0..4 {
+        gateway.kill_core();
+        let died = Instant::now();
+        eventually("a new core", PATIENCE, || {
+            probe(gateway.port()).1.then_some(())
+        });
+        gaps.push(died.elapsed());
+    }
+    let least = [100, 200, 400, 800].map(Duration::from_millis);
+    for (gap, least) in gaps.iter().zip(least) {
+        // The poll that saw the death may have been a little late.
+        assert!(*gap + Duration::from_millis(20) >= least, "{gaps:?}");
+    }
+    gateway.kill_core();
+    // Now in its longest wait, without a core.
+    let stopping = Instant::now();
+    assert!(gateway.stop().success());
+    assert!(stopping.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_core_that_does_not_go_is_killed_at_a_second_signal() {
+    let mut gateway = Gateway::start();
+    let core = gateway.core_pid();
+    proc::signal(core, "STOP");
+    gateway.signal("TERM");
+    gateway.wait_for("STOPPING=1");
+    gateway.signal("TERM");
+    assert!(gateway.wait_exit().success());
+    assert!(!proc::is_alive(core));
+}
