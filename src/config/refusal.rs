@@ -90,8 +90,10 @@ impl std::error::Error for Error {}
 impl Report for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Invalid { .. } => Exit::Config,
-            _ => Exit::Failed,
+            Error::Port(_) | Error::BindName(_) | Error::AuthName(_) | Error::TailscaleName(_) => {
+                Exit::Usage
+            }
+            _ => Exit::Config,
         }
     }
 
