@@ -120,6 +120,7 @@ impl Core {
     /// Tells every client that the gateway goes and closes them. `restarting` says whether it
     /// comes back.
     pub fn say_goodbye(&self, restarting: bool) {
+        self.probe.not_ready();
         let payload = if restarting {
             json!({"reason": "gateway restarting", "restartExpectedMs": 1500})
         } else {

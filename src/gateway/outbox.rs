@@ -258,7 +258,7 @@ impl Flusher {
         }
         match self.start() {
             Ok(wake) => inner.wake = Some(wake),
-            // Without the thread the frame stays queued; the next send tries again.
+            // It stays in `arrived`; the next outbox that falls behind tries again.
             Err(err) => log::error!("cannot start the flusher thread: {err}"),
         }
     }

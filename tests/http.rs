@@ -1,0 +1,95 @@
+//! What browsers get: the page, its settings, avatars.
+
+use crate::front::{body, connect, exchange, get};
+use crate::harness::{Gateway, Setup};
+use serde_json::json;
+
+#[test]
+fn the_page_comes_for_every_route_with_its_safety_headers() {
+    let gateway = Gateway::start();
+    for path in ["/", "/chat", "/index.html", "/logs", "/assets/missing.js"] {
+        let answer = get(&gateway, path);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        assert!(answer.contains("Content-Type: text/html; charset=utf-8"));
+        assert!(answer.contains("Cache-Control: no-cache"));
+        assert!(answer.contains("Content-Security-Policy: frame-ancestors 'none'"));
+        assert!(answer.contains("X-Content-Type-Options: nosniff"));
+        assert!(answer.contains("window.__OPENCLAW_ASSISTANT_NAME__=\"Assistant\""));
+        assert!(answer.contains("window.__OPENCLAW_ASSISTANT_AVATAR__=\"A\""));
+        assert!(!answer.contains(gateway.token()));
+    }
+    assert!(get(&gateway, "/deep/route/assets/app.js").contains("application/javascript"));
+    assert!(get(&gateway, "/%2e%2e/%2e%2e/etc/passwd").starts_with("HTTP/1.1 404"));
+    assert!(get(&gateway, "/ui/x").starts_with("HTTP/1.1 404"));
+    let put = "PUT /chat HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    let put = exchange(connect(&gateway), put);
+    assert!(put.starts_with("HTTP/1.1 405"));
+    assert!(!put.contains("Allow:") && !put.contains("X-Frame-Options"));
+}
+
+#[test]
+fn head_says_the_same_without_a_body() {
+    let gateway = Gateway::start();
+    let answer = exchange(
+        connect(&gateway),
+        "HEAD /assets/app.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    );
+    assert!(answer.contains("application/javascript"));
+    assert_eq!(body(&answer), "");
+}
+
+#[test]
+fn another_page_can_be_served_under_a_base_path() {
+    let mut setup = Setup::new();
+    let root = setup.dir.path().join("page");
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("index.html"), "<head></head>mine").unwrap();
+    std::fs::write(root.join("a.txt"), "text").unwrap();
+    std::fs::write(setup.dir.path().join("secret.txt"), "secret").unwrap();
+    std::os::unix::fs::symlink(setup.dir.path().join("secret.txt"), root.join("link.txt")).unwrap();
+    setup.config["gateway"]["controlUi"] = json!({"root": root, "basePath": "/oc/"});
+    let gateway = setup.start();
+    let answer = get(&gateway, "/oc?session=main");
+    assert!(answer.starts_with("HTTP/1.1 302"));
+    assert!(answer.contains("Location: /oc/?session=main"));
+    let answer = get(&gateway, "/oc/");
+    assert!(answer.contains("BASE_PATH__=\"/oc\"") && answer.ends_with("</head>mine"));
+    assert_eq!(body(&get(&gateway, "/oc/a.txt")), "text");
+    assert!(!get(&gateway, "/oc/link.txt").contains("secret"));
+    assert!(get(&gateway, "/other").starts_with("HTTP/1.1 404"));
+    // Probes are not part of the page.
+    assert!(get(&gateway, "/health").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_gateway_without_a_page_answers_404() {
+    let mut setup = Setup::new();
+    setup.config["gateway"]["controlUi"] = json!({"enabled": false});
+    let gateway = setup.start();
+    let answer = get(&gateway, "/");
+    assert!(answer.starts_with("HTTP/1.1 404"));
+    assert!(answer.contains("text/plain; charset=utf-8"));
+    assert_eq!(body(&answer), "Not Found");
+}
+
+#[test]
+fn an_agent_shows_the_picture_of_its_workspace() {
+    let mut setup = Setup::new();
+    let workspace = setup.dir.path().join("workspace");
+    std::fs::write(workspace.join("face.png"), "png bytes").unwrap();
+    setup.config["agents"]["list"] = json!([
+        {"id": "main", "default": true, "identity": {"avatar": "face.png"}},
+        {"id": "far", "identity": {"avatar": "https://example.org/a.png"}},
+        {"id": "out", "identity": {"avatar": "../secret.png"}},
+    ]);
+    let gateway = setup.start();
+    let answer = get(&gateway, "/avatar/main");
+    assert!(answer.contains("Content-Type: image/png"));
+    assert_eq!(body(&answer), "png bytes");
+    let meta = |agent: &str| body(&get(&gateway, &format!("/avatar/{agent}?meta=1"))).to_string();
+    assert_eq!(meta("main"), r#"{"avatarUrl":"/avatar/main"}"#);
+    assert_eq!(meta("far"), r#"{"avatarUrl":"https://example.org/a.png"}"#);
+    assert_eq!(meta("out"), r#"{"avatarUrl":null}"#);
+    assert!(get(&gateway, "/avatar/a%2fb").starts_with("HTTP/1.1 404"));
+    assert!(get(&gateway, "/avatar/far").starts_with("HTTP/1.1 404"));
+}
