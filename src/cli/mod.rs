@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     ) {
         return print(&format!("{}\n", version::BEHAVIOUR));
     }
-    match cmdline::parse(&ROOT, commands::rewrite(words)) {
+    match cmdline::parse(&ROOT, words) {
         Ok(Outcome::Version) => print(&format!("{}\n", version::BEHAVIOUR)),
         Ok(Outcome::Help { path, asked: true }) => print(&help::render(&path)),
         Ok(Outcome::Help { path, .. }) => {

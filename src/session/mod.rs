@@ -33,7 +33,7 @@ mod transcript;
 pub use archive::Shortened;
 pub use entry::{Blob, Entry};
 pub use error::Error;
-pub use index::Named;
+pub use index::{Index, Named};
 pub use record::{Compaction, MODEL_SNAPSHOT};
 pub use store::{Filter, Store};
 pub use transcript::{Opening, Transcript};

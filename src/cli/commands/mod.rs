@@ -1,16 +1,19 @@
 //! The commands: one file each, with its `SPEC` and its `run`, and one row here.
 
+mod agent;
 mod completion;
+mod config;
 mod dashboard;
 mod gateway;
 mod health;
 mod logs;
+mod sessions;
+mod status;
 
 use super::Context;
 use super::failure::Failure;
 use crate::base::cmdline::{Command, Flag};
 use crate::client::local;
-use std::ffi::OsString;
 
 pub type Run = fn(&mut Context) -> Result<(), Failure>;
 
@@ -38,17 +41,25 @@ pub const ROOT: Command = Command {
         local::URL,
     ],
     subcommands: &[
+        agent::SPEC,
         completion::SPEC,
+        config::SPEC,
         dashboard::SPEC,
         gateway::SPEC,
         health::SPEC,
         logs::SPEC,
+        sessions::SPEC,
+        status::SPEC,
     ],
     ..Command::NEW
 };
 
 const ROWS: &[Row] = &[
+    row("agent", agent::run).needing_config(),
     row("completion", completion::run),
+    row("config get", config::get).needing_config(),
+    row("config set", config::set),
+    row("config unset", config::unset),
     row("dashboard", dashboard::run),
     row("gateway", gateway::run::run),
     row("gateway call", gateway::call::run),
@@ -58,6 +69,8 @@ const ROWS: &[Row] = &[
     row("gateway status", gateway::status::run),
     row("health", health::run),
     row("logs", logs::run),
+    row("sessions", sessions::run).needing_config(),
+    row("status", status::run),
 ];
 
 const fn row(name: &'static str, run: Run) -> Row {
@@ -68,13 +81,15 @@ const fn row(name: &'static str, run: Run) -> Row {
     }
 }
 
-pub fn find(name: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.name == name)
+impl Row {
+    const fn needing_config(mut self) -> Row {
+        self.needs_config = true;
+        self
+    }
 }
 
-/// Forms of the original that are no flags of ours.
-pub fn rewrite(words: Vec<OsString>) -> Vec<OsString> {
-    words
+pub fn find(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
 }
 
 #[cfg(test)]
