@@ -98,8 +98,8 @@ pub fn table() -> &'static [Tool] {
 /// Runs `name` when this run may call it, and turns whatever happens into a result. When the run
 /// was cancelled meanwhile the result is of no use: ask `ctx.cancel`.
 pub fn run(name: &str, call: &Call, ctx: &Context) -> Finished {
-    let name = policy::normal_name(name);
-    let Some(tool) = ctx.tools.iter().find(|tool| tool.name == name) else {
+    let known = policy::normal_name(name);
+    let Some(tool) = ctx.tools.iter().find(|tool| tool.name == known) else {
         return Finished::refused(format!("Tool {name} not found"));
     };
     let schema = serde_json::from_str(tool.parameters).expect("the table's schemas are tested");
