@@ -2,3 +2,4 @@
 //! what they found or did and print nothing.
 
 pub mod local_model;
+pub mod quickstart;
