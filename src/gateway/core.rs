@@ -6,6 +6,7 @@ use super::agents::Agents;
 use super::broadcast::{Client, Clients, Rules};
 use super::dedupe::Dedupe;
 use super::devices::Devices;
+use super::health;
 use super::host;
 use super::http::health::Probe;
 use super::http::plane::Plane;
@@ -19,9 +20,8 @@ use crate::base::time::now_ms;
 use crate::config::Live;
 use crate::config::listen::Listen;
 use serde_json::json;
-use serde_json::value::RawValue;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 pub struct Core {
@@ -38,7 +38,7 @@ pub struct Core {
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
     /// The last health payload; `{}` before the first one.
-    pub health: Cached,
+    pub health: health::Cached,
     /// What `GET /health` answers.
     pub probe: Probe,
     /// The HTTP server behind the front; runs once it is needed.
@@ -55,9 +55,6 @@ pub struct Core {
 /// Departures after which trimming the heap pays.
 const CROWD: u32 = 32;
 
-/// A payload made by one thread and sent by many.
-pub struct Cached(RwLock<Arc<RawValue>>);
-
 impl Core {
     pub fn new(config: Live, listen: Listen) -> Arc<Core> {
         let devices = Devices::open(&config.paths().state);
@@ -70,7 +67,7 @@ impl Core {
             system_events: SystemEvents::default(),
             pool: Pool::default(),
             flusher: Arc::default(),
-            health: Cached::default(),
+            health: health::Cached::default(),
             probe: Probe::new(&config, &listen),
             plane: Plane::default(),
             started: Instant::now(),
@@ -93,7 +90,8 @@ impl Core {
     }
 
     /// The event loop calls this once a minute.
-    pub fn sweep(&self) {
+    pub fn sweep(self: &Arc<Self>) {
+        health::refresh_soon(self);
         self.dedupe.sweep();
         self.devices.sweep();
         self.agents.sweep(&self.clients);
@@ -115,6 +113,7 @@ impl Core {
     pub(super) fn connected(self: &Arc<Self>, _client: &Arc<Client>) {
         // Token use and what the device said of itself; the client does not wait for the disk.
         self.devices.save_later();
+        health::refresh_soon(self);
     }
 
     /// Tells every client that the gateway goes and closes them. `restarting` says whether it
@@ -132,26 +131,6 @@ impl Core {
 
     pub fn set_exec_pid(&self, pid: Option<u32>) {
         self.exec_pid.store(pid.unwrap_or(0), Ordering::Relaxed);
-    }
-}
-
-impl Cached {
-    pub fn get(&self) -> Arc<RawValue> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub fn set(&self, payload: Box<RawValue>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = payload.into();
-    }
-}
-
-impl Default for Cached {
-    fn default() -> Cached {
-        let empty = RawValue::from_string("{}".into()).expect("an object is JSON");
-        Cached(RwLock::new(empty.into()))
     }
 }
 

@@ -72,7 +72,7 @@ pub fn refresh(core: &Core) -> Arc<RawValue> {
         .unwrap_or_else(PoisonError::into_inner) = payload.clone();
     cached.made_ms.store(now_ms(), Ordering::Relaxed);
     core.clients.bump_health();
-    core.clients.broadcast("health", &*payload, Rules::HEALTH);
+    core.clients.broadcast("health", &&*payload, Rules::HEALTH);
     payload
 }
 

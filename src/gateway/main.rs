@@ -7,7 +7,9 @@
 use super::core::Core;
 use super::event::{Event, QUEUE};
 use super::front;
+use super::health;
 use super::link::{self, Child};
+use super::local_model;
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::{fds, process};
@@ -195,6 +197,8 @@ fn serve(started: Started) -> Result<(), Error> {
     let _lock = listeners.lock;
     let mut accepting = front::serve(&core, listeners.front).map_err(Error::Accept)?;
     core.supervisor.ready(status.clone());
+    local_model::follow(core.config.paths(), &core.supervisor);
+    health::refresh_soon(&core);
     process::trim_heap();
 
     let mut ticks = 0u32;
@@ -267,6 +271,7 @@ fn serve(started: Started) -> Result<(), Error> {
 }
 
 fn reload(core: &Core) {
+    local_model::follow(core.config.paths(), &core.supervisor);
     match core.config.reload() {
         Ok(()) => {
             core.agents.reconfigure(&core.config.current());

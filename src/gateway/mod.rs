@@ -16,11 +16,13 @@ pub mod front;
 #[cfg(test)]
 mod front_tests;
 pub mod handshake;
+pub mod health;
 pub mod hello;
 pub mod host;
 pub mod http;
 pub mod identity;
 pub mod link;
+pub mod local_model;
 mod main;
 pub mod methods;
 pub mod models;

@@ -134,7 +134,10 @@ pub fn prepare(paths: &Paths, env: &Env, say: &mut dyn FnMut(&str)) -> Result<Pr
 }
 
 /// The model, the reason, and its entry below `models.providers` where it needs one.
-fn choose(snapshot: &Snapshot, say: &mut dyn FnMut(&str)) -> (String, Why, Option<(String, Value)>) {
+fn choose(
+    snapshot: &Snapshot,
+    say: &mut dyn FnMut(&str),
+) -> (String, Why, Option<(String, Value)>) {
     if let Some(model) = configured(snapshot) {
         return (model, Why::Configured, None);
     }
@@ -178,7 +181,9 @@ fn choose(snapshot: &Snapshot, say: &mut dyn FnMut(&str)) -> (String, Why, Optio
             Some((local::PROVIDER.into(), entry)),
         ),
         Err(err) => {
-            let hint = err.hint().map_or(String::new(), |hint| format!(" ({hint})"));
+            let hint = err
+                .hint()
+                .map_or(String::new(), |hint| format!(" ({hint})"));
             (ECHO.into(), Why::Nothing(format!("{err}{hint}")), None)
         }
     }
@@ -253,9 +258,11 @@ fn fill(tree: &mut Value, paths: &Paths, model: &str, provider: Option<&(String,
     let gateway = &mut tree["gateway"];
     default(gateway, "mode", || "local".into());
     default(gateway, "port", || free_port().into());
-    default(gateway, "auth", || {
-        json!({"mode": "token", "token": format!("{}{}", id::token(), id::token())})
-    });
+    default(
+        gateway,
+        "auth",
+        || json!({"mode": "token", "token": format!("{}{}", id::token(), id::token())}),
+    );
     let defaults = &mut tree["agents"]["defaults"];
     default(defaults, "workspace", || {
         paths.default_workspace().to_string_lossy().into()
@@ -278,7 +285,9 @@ fn default(parent: &mut Value, key: &str, value: impl FnOnce() -> Value) {
 
 fn free_port() -> u16 {
     let bind = |port| TcpListener::bind(("127.0.0.1", port)).and_then(|l| l.local_addr());
-    bind(PORT).or_else(|_| bind(0)).map_or(PORT, |addr| addr.port())
+    bind(PORT)
+        .or_else(|_| bind(0))
+        .map_or(PORT, |addr| addr.port())
 }
 
 /// The gateway of this state folder, started when there is none. It goes on when this process ends.
@@ -293,7 +302,9 @@ pub fn launch(paths: &Paths, program: &Path) -> Result<Running, Error> {
     let log = paths.state.join("logs/gateway.err.log");
     atomic::create_private_dir(&paths.state.join("logs")).map_err(io("the log folder"))?;
     let errors = fs::File::create(&log).map_err(io("the log file"))?;
-    let ready = paths.state.join(format!("ready-{}.sock", std::process::id()));
+    let ready = paths
+        .state
+        .join(format!("ready-{}.sock", std::process::id()));
     let notify = UnixDatagram::bind(&ready).map_err(io("the ready socket"))?;
     let started = spawn(paths, program, &ready, errors);
     let result = started
@@ -370,7 +381,10 @@ impl fmt::Display for Why {
             Why::Configured => f.write_str("the profile's configuration names it"),
             Why::Key(variable) => write!(f, "{variable} is set in the environment"),
             Why::Server { name, port } => {
-                write!(f, "a server ({name}) answers on port {port} of this machine")
+                write!(
+                    f,
+                    "a server ({name}) answers on port {port} of this machine"
+                )
             }
             Why::Local => f.write_str("no key and no server was found, so a small model runs here"),
             Why::Nothing(reason) => write!(

@@ -45,7 +45,7 @@ fn list(core: &Arc<Core>, _call: &Call) -> Answer {
     ids.dedup();
     ids.retain(|id| *id != default_id);
     ids.insert(0, default_id.clone());
-    let agents: Vec<Value> = ids.iter().map(|id| row(core, id)).collect();
+    let agents: Vec<Value> = ids.iter().map(|id| summary(core, id)).collect();
     Answer::ok(&json!({
         "defaultId": default_id,
         "mainKey": "main",
@@ -54,7 +54,7 @@ fn list(core: &Arc<Core>, _call: &Call) -> Answer {
     }))
 }
 
-fn row(core: &Core, id: &str) -> Value {
+fn summary(core: &Core, id: &str) -> Value {
     let snapshot = core.config.current();
     let mut row = Map::new();
     row.insert("id".into(), id.into());
@@ -71,7 +71,10 @@ fn row(core: &Core, id: &str) -> Value {
             }
         }
         if let Some(Value::String(avatar)) = shown.get("avatar") {
-            if ["http://", "https://", "data:"].iter().any(|s| avatar.starts_with(s)) {
+            if ["http://", "https://", "data:"]
+                .iter()
+                .any(|s| avatar.starts_with(s))
+            {
                 let url = avatar.clone();
                 shown.insert("avatarUrl".into(), url.into());
             }

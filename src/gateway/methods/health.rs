@@ -20,7 +20,11 @@ const CHANNELS_STATUS: Shape =
 pub const METHODS: &[Method] = &[
     row("health", OPEN, Run::Inline(health)),
     row("status", OPEN, Run::Pooled(status)),
-    row("channels.status", CHANNELS_STATUS, Run::Inline(channels_status)),
+    row(
+        "channels.status",
+        CHANNELS_STATUS,
+        Run::Inline(channels_status),
+    ),
 ];
 
 const fn row(name: &'static str, params: Shape, run: Run) -> Method {
@@ -115,17 +119,10 @@ fn everything(agent: Option<&String>) -> Filter {
 
 /// The model a new session would use.
 fn defaults(core: &Core, config: &Config) -> SessionDefaults {
-    let agent = config.default_agent_id();
-    let snapshot = core.config.current();
-    match models::resolve(&snapshot, &models::default_reference(&snapshot, &agent)) {
-        Ok(target) => SessionDefaults {
-            model: Some(target.model),
-            context_tokens: Some(target.context_window),
-        },
-        Err(_) => SessionDefaults {
-            model: config.agents.defaults.model.primary.clone(),
-            context_tokens: config.agents.defaults.context_tokens,
-        },
+    let chosen = models::default(&core.config.current(), &config.default_agent_id());
+    SessionDefaults {
+        model: Some(chosen.model),
+        context_tokens: Some(chosen.context_tokens),
     }
 }
 
@@ -134,11 +131,11 @@ fn rows(list: &[Named], defaults: &SessionDefaults) -> Vec<SessionRow> {
     let now = now_ms();
     list.iter()
         .take(RECENT)
-        .map(|(key, entry)| row(key, entry, defaults, now))
+        .map(|(key, entry)| session_row(key, entry, defaults, now))
         .collect()
 }
 
-fn row(key: &str, entry: &Entry, defaults: &SessionDefaults, now: u64) -> SessionRow {
+fn session_row(key: &str, entry: &Entry, defaults: &SessionDefaults, now: u64) -> SessionRow {
     let context = entry.context_tokens.or(defaults.context_tokens);
     let total = entry.total_tokens;
     let mut flags = Vec::new();
@@ -177,7 +174,9 @@ fn row(key: &str, entry: &Entry, defaults: &SessionDefaults, now: u64) -> Sessio
         input_tokens: entry.input_tokens,
         output_tokens: entry.output_tokens,
         total_tokens: total,
-        remaining_tokens: total.and(context).map(|c| c.saturating_sub(total.unwrap_or(0))),
+        remaining_tokens: total
+            .and(context)
+            .map(|c| c.saturating_sub(total.unwrap_or(0))),
         percent_used: total.zip(context).map(|(t, c)| percent(t, c)),
         model: entry.model.clone().or_else(|| defaults.model.clone()),
         context_tokens: context,

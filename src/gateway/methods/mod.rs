@@ -3,9 +3,13 @@
 
 pub mod advertised;
 pub mod agent;
+pub mod agents;
 pub mod chat;
 pub mod config;
 pub mod devices;
+pub mod health;
+pub mod logs;
+pub mod models;
 pub mod scope;
 pub mod sessions;
 pub mod system;
@@ -24,9 +28,13 @@ use std::sync::Arc;
 /// The rows of all families.
 const FAMILIES: &[&[Method]] = &[
     agent::METHODS,
+    agents::METHODS,
     chat::METHODS,
     config::METHODS,
     devices::METHODS,
+    health::METHODS,
+    logs::METHODS,
+    models::METHODS,
     sessions::METHODS,
     system::METHODS,
 ];

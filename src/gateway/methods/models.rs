@@ -17,5 +17,5 @@ pub const METHODS: &[Method] = &[Method {
 
 fn list(core: &Arc<Core>, _call: &Call) -> Answer {
     let snapshot = core.config.current();
-    Answer::ok(&json!({"models": catalogue::rows(&snapshot.config)}))
+    Answer::ok(&json!({"models": catalogue::list(&snapshot)}))
 }
