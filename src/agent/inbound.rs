@@ -50,6 +50,25 @@ fn has_envelope(text: &str) -> bool {
     inner.as_bytes().windows(16).any(shape)
 }
 
+/// What happened since the last turn, a line each, before the message.
+pub fn with_events<'a>(
+    events: impl Iterator<Item = (u64, &'a str)>,
+    text: &str,
+    zone: Option<&str>,
+) -> String {
+    let mut out = String::new();
+    for (at_ms, event) in events {
+        let at = crate::base::time::in_zone(at_ms, zone);
+        let at = at.strftime("%Y-%m-%d %H:%M:%S %Z");
+        out.push_str(&format!("System: [{at}] {event}\n"));
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(text);
+    out
+}
+
 /// The trailing line that names a message for the model.
 pub fn with_message_id(text: &str, id: &str) -> String {
     format!("{text}\n[message_id: {id}]")
@@ -171,6 +190,17 @@ mod tests {
             assert_eq!(stamped(text, at, Some("UTC")), text);
         }
         assert_ne!(stamped("[x] y", at, Some("UTC")), "[x] y");
+    }
+
+    #[test]
+    fn events_stand_before_the_message() {
+        let events = [(1_795_236_600_000, "one"), (1_795_236_601_000, "two")];
+        let told = with_events(events.into_iter(), "hi", Some("UTC"));
+        assert_eq!(
+            told,
+            "System: [2026-11-21 04:50:00 UTC] one\nSystem: [2026-11-21 04:50:01 UTC] two\n\nhi"
+        );
+        assert_eq!(with_events(std::iter::empty(), "hi", None), "hi");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::broadcast::Clients;
 use super::clock::Clock;
 use super::pending;
 use super::runs::Runs;
+use super::system_events::SystemEvents;
 use crate::agent::lane::{Lanes, Limits};
 use crate::config::{Live, Snapshot};
 use crate::model;
@@ -33,10 +34,11 @@ pub struct Machine {
 }
 
 impl Agents {
-    pub fn open(config: &Live) -> Agents {
+    pub fn open(config: &Live, notes: &Arc<SystemEvents>) -> Agents {
         let snapshot = config.current();
         let start_runner: Arc<OnceLock<StartRunner>> = Arc::default();
         let starter = start_runner.clone();
+        let notes = notes.clone();
         let processes = Processes::new(
             config.paths().clone(),
             Box::new(move || {
@@ -44,7 +46,10 @@ impl Agents {
                     start();
                 }
             }),
-            Box::new(|ended| log::info!("{}: {}", ended.session_key, ended.notice)),
+            Box::new(move |ended| {
+                log::info!("{}: {}", ended.session_key, ended.notice);
+                notes.push(&ended.notice);
+            }),
         );
         Agents {
             sessions: Arc::new(Store::open(config.paths(), &snapshot.config)),

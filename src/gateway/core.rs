@@ -33,7 +33,7 @@ pub struct Core {
     pub presence: Presence,
     pub devices: Devices,
     pub dedupe: Dedupe,
-    pub system_events: SystemEvents,
+    pub system_events: Arc<SystemEvents>,
     /// Threads for requests that may block.
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
@@ -58,13 +58,15 @@ const CROWD: u32 = 32;
 impl Core {
     pub fn new(config: Live, listen: Listen) -> Arc<Core> {
         let devices = Devices::open(&config.paths().state);
+        let system_events: Arc<SystemEvents> = Arc::default();
         Arc::new(Core {
             supervisor: Supervisor::default(),
             clients: Clients::default(),
             presence: Presence::new(host::presence(&config.current().env)),
             devices,
             dedupe: Dedupe::default(),
-            system_events: SystemEvents::default(),
+            agents: Agents::open(&config, &system_events),
+            system_events,
             pool: Pool::default(),
             flusher: Arc::default(),
             health: health::Cached::default(),
@@ -74,7 +76,6 @@ impl Core {
             exec_pid: AtomicU32::new(0),
             departed: AtomicU32::new(0),
             listen,
-            agents: Agents::open(&config),
             config,
         })
     }

@@ -71,15 +71,15 @@ pub fn default_timeout(config: &Snapshot) -> Duration {
 
 /// Runs the turn when its session and lane are free. Whatever happens, `finish` is called.
 pub fn start(core: &Arc<Core>, start: Start) {
-    let message = Message::User(User {
-        content: content(&start.text, &start.images),
-        timestamp: now_ms(),
-    });
-    let workspace = core
-        .config
-        .current()
+    let config = core.config.current();
+    let workspace = config
         .config
         .workspace(&start.agent_id, core.config.paths());
+    let text = with_events(core, &config, &start);
+    let message = Message::User(User {
+        content: content(&text, &start.images),
+        timestamp: now_ms(),
+    });
     let lane = start.lane.clone();
     let slot = if start.listed {
         start.run.key.clone()
@@ -123,6 +123,17 @@ pub fn start(core: &Arc<Core>, start: Start) {
         Ok(Placed::Running) => {}
         Ok(Placed::Waiting) => flight.accept_waiting(),
     }
+}
+
+/// Notes wait for the next turn of the main session.
+fn with_events(core: &Core, config: &Snapshot, start: &Start) -> String {
+    if start.run.key != core.agents.sessions.defaults().main_key() {
+        return start.text.clone();
+    }
+    let events = core.system_events.take();
+    let zone = config.config.agents.defaults.user_timezone.as_deref();
+    let lines = events.iter().map(|event| (event.ts, event.text.as_str()));
+    inbound::with_events(lines, &start.text, zone)
 }
 
 struct Flight {

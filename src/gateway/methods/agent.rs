@@ -39,6 +39,9 @@ const KEPT: &str = "agent";
 const WAIT_MS: u64 = 30_000;
 const NO_SESSION: &str = "Error: Pass --to <E.164>, --session-id, or --agent to choose a session";
 
+const BAD_LEVEL: &str =
+    "Error: Invalid thinking level. Use one of: off, minimal, low, medium, high, xhigh.";
+
 /// Channels that can be named; a configured or foreign one is known too.
 const CHANNELS: [&str; 9] = [
     "last",
@@ -95,6 +98,12 @@ fn try_start(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
         finish(core, &responder, &id, Err(NO_SESSION.into()));
         return Ok(Answer::Later);
     };
+    let level = params.thinking.as_deref().filter(|t| !t.trim().is_empty());
+    if level.is_some_and(|level| inbound::thinking_level(level).is_none()) {
+        accept(&responder, &stored);
+        finish(core, &responder, &id, Err(BAD_LEVEL.into()));
+        return Ok(Answer::Later);
+    }
     let shown = params.session_key.clone().filter(|k| !k.is_empty());
     let shown = shown.unwrap_or_else(|| place.key.clone());
     let mut run = runs::Run::new(&id, &shown, &place.key, Kind::Agent);

@@ -9,7 +9,7 @@ use crate::gateway::models;
 use crate::gateway::runs::{self, Kind};
 use crate::gateway::sessions::{self, Touch};
 use crate::gateway::turns::{self, Ending, Start};
-use crate::session::Error;
+use crate::session::{Entry, Error};
 use crate::wire::gateway::chat::{
     self, AbortParams, Aborted, History, HistoryParams, InjectParams, Injected, Said, SendParams,
     Sent,
@@ -89,7 +89,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             summary: None,
         }));
     }
-    let touched = sessions::touch(core, &key, Touch::Chat, |_| {});
+    let touched = sessions::touch(core, &key, Touch::Chat, webchat);
     let session_id = match touched {
         Ok(session_id) => session_id,
         Err(err) => {
@@ -134,13 +134,35 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
                     ..Stored::ok(&payload)
                 };
                 keeper.dedupe.put(KEPT, &ended_id, kept);
-                if let Some(error) = error.filter(|_| !accepted) {
-                    closer.failed(&payload, &error);
+                match error {
+                    _ if accepted => {}
+                    Some(error) => closer.failed(&payload, &error),
+                    None => closer.ok(&payload),
                 }
             }),
         },
     );
     Ok(Answer::Later)
+}
+
+/// Says where a session began that has no other place; an outside route it has stays.
+fn webchat(entry: &mut Entry) {
+    const NAME: &str = "webchat";
+    if entry.chat_type.is_none() {
+        entry.chat_type = Some("direct".into());
+    }
+    if entry.origin.is_none() {
+        let origin = [
+            ("provider", NAME),
+            ("surface", NAME),
+            ("chatType", "direct"),
+        ];
+        let origin = origin.map(|(key, value)| (key.to_string(), value.into()));
+        entry.origin = Some(origin.into_iter().collect());
+    }
+    if entry.last_channel.is_none() {
+        entry.set_route(Some(NAME), None, None, None);
+    }
 }
 
 /// What a repeat of the request is answered.
