@@ -1,11 +1,8 @@
-//! What the model is shown of earlier turns: the stored messages, made fit for a request.
-//!
-//! Stored history can be odd: a crash leaves a call without its result or a question without an
-//! answer, an old session is longer than the model's window. The file is never changed here.
+//! How much of earlier turns the model is shown: the newest whole turns that fit into its window.
+//! Nothing is copied; what must not be sent of them is left out by the model floor.
 
-use crate::wire::message::{Block, Content, Message, StopReason, ToolResult};
+use crate::wire::message::{Block, Content, Message};
 use serde_json::{Map, Value};
-use std::collections::HashSet;
 
 /// Characters per token, roughly; the original's estimate.
 pub const CHARS_PER_TOKEN: u64 = 4;
@@ -23,39 +20,13 @@ pub fn budget(window: u64, prompt_chars: usize) -> usize {
         .saturating_sub(prompt_chars)
 }
 
-/// The part of `messages` to send: without what must not be sent, the newest whole turns that fit
-/// into `max_chars` (at most `max_turns`), with the results a crash cut off. Looks at no more than
-/// it returns.
-pub fn prepare(messages: &[Message], max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
-    // A question without an answer was aborted or lost: the new one takes its place.
-    let unanswered = |m: &Message| matches!(m, Message::User(_)) || !sendable(m);
-    let end = messages
-        .iter()
-        .rposition(|m| !unanswered(m))
-        .map_or(0, |at| at + 1);
-    let start = first_that_fits(&messages[..end], max_chars, max_turns.unwrap_or(usize::MAX));
-    pair_calls(messages[start..end].iter().filter(|m| sendable(m)).cloned())
-}
-
-fn sendable(message: &Message) -> bool {
-    match message {
-        Message::Assistant(a) => !matches!(a.stop_reason, StopReason::Error | StopReason::Aborted),
-        Message::Other => false,
-        _ => true,
-    }
-}
-
-/// The index of the user message where the kept part starts.
+/// The index of the user message where the shown part starts: whole turns from the end, at most
+/// `max_turns` of them, that fit into `max_chars`.
 pub fn first_that_fits(messages: &[Message], max_chars: usize, max_turns: usize) -> usize {
     let mut start = messages.len();
     let mut used = 0usize;
     let mut turns = 0;
-    for (i, message) in messages
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, m)| sendable(m))
-    {
+    for (i, message) in messages.iter().enumerate().rev() {
         used = used.saturating_add(size(message));
         if used > max_chars {
             return start;
@@ -108,52 +79,6 @@ fn value_size(value: &Value) -> usize {
     }
 }
 
-/// Providers refuse a call without a result and a result without a call.
-fn pair_calls(messages: impl Iterator<Item = Message>) -> Vec<Message> {
-    let mut out: Vec<Message> = Vec::new();
-    // Calls of the last assistant message that still lack a result.
-    let mut open: Vec<(String, String)> = Vec::new();
-    let mut answered: HashSet<String> = HashSet::new();
-    for message in messages {
-        match &message {
-            Message::ToolResult(result) => {
-                let before = open.len();
-                open.retain(|(id, _)| *id != result.tool_call_id);
-                if open.len() == before || !answered.insert(result.tool_call_id.clone()) {
-                    continue;
-                }
-            }
-            Message::Assistant(assistant) => {
-                close(&mut out, &mut open);
-                open = assistant
-                    .tool_calls()
-                    .map(|(id, name, _)| (id.to_string(), name.to_string()))
-                    .collect();
-                answered.clear();
-            }
-            _ => close(&mut out, &mut open),
-        }
-        out.push(message);
-    }
-    close(&mut out, &mut open);
-    out
-}
-
-fn close(out: &mut Vec<Message>, open: &mut Vec<(String, String)>) {
-    for (id, name) in open.drain(..) {
-        out.push(Message::ToolResult(ToolResult {
-            tool_call_id: id,
-            tool_name: name,
-            content: vec![Block::text(
-                "This call has no recorded result: the run was interrupted.",
-            )],
-            details: None,
-            is_error: true,
-            timestamp: 0,
-        }));
-    }
-}
-
 /// How many user turns of a direct chat the channel's configuration wants sent: the session key
 /// holds `<channel>:dm:<id>`.
 pub fn turn_limit(key: &str, channels: &Map<String, Value>) -> Option<usize> {
@@ -186,72 +111,23 @@ mod tests {
         message(json!({"role":"user","content":text,"timestamp":1}))
     }
 
-    fn assistant(content: Value, stop: &str) -> Message {
-        message(
-            json!({"role":"assistant","content":content,"api":"a","provider":"p","model":"m","stopReason":stop,"timestamp":1}),
-        )
-    }
-
     fn said(text: &str) -> Message {
-        assistant(json!([{"type":"text","text":text}]), "stop")
-    }
-
-    fn result(id: &str) -> Message {
         message(
-            json!({"role":"toolResult","toolCallId":id,"toolName":"exec","content":[],"isError":false,"timestamp":1}),
+            json!({"role":"assistant","content":[{"type":"text","text":text}],
+            "api":"a","provider":"p","model":"m","stopReason":"stop","timestamp":1}),
         )
-    }
-
-    #[test]
-    fn unanswered_questions_and_failed_answers_are_not_sent() {
-        let kept = prepare(
-            &[
-                user("a"),
-                said("b"),
-                user("lost"),
-                assistant(json!([]), "error"),
-                message(json!({"role":"custom"})),
-            ],
-            1000,
-            None,
-        );
-        assert_eq!(kept, [user("a"), said("b")]);
-    }
-
-    #[test]
-    fn a_call_that_lost_its_result_gets_one_and_a_stray_result_goes() {
-        let call = json!([{"type":"toolCall","id":"1","name":"exec","arguments":{}},
-                          {"type":"toolCall","id":"2","name":"exec","arguments":{}}]);
-        let kept = prepare(
-            &[
-                user("a"),
-                assistant(call, "toolUse"),
-                result("1"),
-                result("1"),
-                result("9"),
-                user("b"),
-                said("c"),
-            ],
-            1000,
-            None,
-        );
-        assert_eq!(kept.len(), 6);
-        match &kept[3] {
-            Message::ToolResult(r) => {
-                assert_eq!(r.tool_call_id, "2");
-                assert!(r.is_error);
-            }
-            other => panic!("{other:?}"),
-        }
     }
 
     #[test]
     fn only_whole_turns_that_fit_are_kept() {
-        let all = vec![user("aaaa"), said("bbbb"), user("cc"), said("dd")];
-        assert_eq!(prepare(&all, 100, None).len(), 4);
-        assert_eq!(prepare(&all, 8, None), all[2..]);
-        assert_eq!(prepare(&all, 100, Some(1)), all[2..]);
-        assert!(prepare(&all, 3, None).is_empty());
+        let all = [user("aaaa"), said("bbbb"), user("cc"), said("dd")];
+        assert_eq!(first_that_fits(&all, 100, 9), 0);
+        assert_eq!(first_that_fits(&all, 8, 9), 2);
+        assert_eq!(first_that_fits(&all, 100, 1), 2);
+        assert_eq!(first_that_fits(&all, 3, 9), 4);
+        // What stands before the first question is shown when all fits.
+        assert_eq!(first_that_fits(&all[1..], 100, 9), 0);
+        assert_eq!(first_that_fits(&[], 100, 9), 0);
     }
 
     #[test]

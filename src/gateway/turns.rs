@@ -429,8 +429,8 @@ struct Tape {
 }
 
 impl Memory for Tape {
-    fn earlier(&mut self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
-        history::prepare(self.transcript.context(), max_chars, max_turns)
+    fn context(&mut self) -> &[Message] {
+        self.transcript.context()
     }
 
     fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String> {

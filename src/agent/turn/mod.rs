@@ -24,8 +24,8 @@ const MAX_TOOL_ERROR: usize = 400;
 
 /// The session's transcript, as a turn uses it. Errors are texts for people.
 pub trait Memory {
-    /// Earlier messages fit to send; see `history::prepare`. Called before the first `append`.
-    fn earlier(&mut self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message>;
+    /// Every message of the conversation, oldest first, this run's at the end.
+    fn context(&mut self) -> &[Message];
     /// Notes the model and level of this turn, where they are new to the session.
     fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String>;
     /// When this returns the message survives the death of the process.
@@ -105,9 +105,10 @@ pub struct Outcome {
 struct Run<'t, 'p> {
     turn: &'t Turn<'t>,
     parts: Parts<'p>,
-    messages: Vec<Message>,
-    /// Where this run's own messages start in `messages`.
+    /// Where this run's own messages start in the context.
     own: usize,
+    /// Where the part that is sent starts.
+    shown: usize,
     said: Said,
     usage: Usage,
 }
@@ -126,8 +127,8 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
     let mut run = Run {
         turn,
         parts,
-        messages: Vec::new(),
         own: 0,
+        shown: 0,
         said: Said::default(),
         usage: Usage::default(),
     };
@@ -143,13 +144,18 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
 
 impl Run<'_, '_> {
     fn begin(&mut self, target: &Target, prompt: &Prompt) -> Result<(), String> {
-        let budget = history::budget(target.context_window, prompt.text.len());
-        self.messages = self.parts.memory.earlier(budget, self.turn.max_turns);
-        self.own = self.messages.len();
+        self.own = self.parts.memory.context().len();
+        self.fit(target, prompt);
         self.parts.memory.begin(target, self.turn.thinking)?;
-        self.parts.memory.append(&self.turn.message)?;
-        self.messages.push(self.turn.message.clone());
-        Ok(())
+        self.parts.memory.append(&self.turn.message)
+    }
+
+    /// Chooses how much of the history goes along; a fallback may have a smaller window.
+    fn fit(&mut self, target: &Target, prompt: &Prompt) {
+        let budget = history::budget(target.context_window, prompt.text.len());
+        let earlier = &self.parts.memory.context()[..self.own];
+        let turns = self.turn.max_turns.unwrap_or(usize::MAX);
+        self.shown = history::first_that_fits(earlier, budget, turns);
     }
 
     fn through_candidates(mut self, mut prompt: Prompt, started: u64) -> Outcome {
@@ -196,14 +202,6 @@ impl Run<'_, '_> {
             self.said.error = Some(error.message);
             return self.end(End::Done, i, prompt, started);
         }
-    }
-
-    /// A fallback may have a smaller window than the model the history was cut for.
-    fn fit(&mut self, target: &Target, prompt: &Prompt) {
-        let budget = history::budget(target.context_window, prompt.text.len());
-        let start = history::first_that_fits(&self.messages[..self.own], budget, usize::MAX);
-        self.messages.drain(..start);
-        self.own -= start;
     }
 
     fn with_retries(&mut self, target: &Target, prompt: &Prompt, more: bool) -> Stop {
@@ -274,7 +272,7 @@ impl Run<'_, '_> {
         }
         let request = Request {
             system: &prompt.text,
-            messages: &self.messages,
+            messages: &self.parts.memory.context()[self.shown..],
             tools: if prompt.reduced {
                 &[]
             } else {
@@ -406,9 +404,7 @@ impl Run<'_, '_> {
     }
 
     fn keep(&mut self, message: Message) -> Result<(), Stop> {
-        self.parts.memory.append(&message).map_err(Stop::Broken)?;
-        self.messages.push(message);
-        Ok(())
+        self.parts.memory.append(&message).map_err(Stop::Broken)
     }
 
     fn end(self, end: End, candidate: usize, prompt: Prompt, started: u64) -> Outcome {

@@ -39,15 +39,14 @@ impl Client for Script {
 
 #[derive(Default)]
 struct Tape {
-    earlier: Vec<Message>,
     kept: Vec<Message>,
     settled: usize,
     full_after: Option<usize>,
 }
 
 impl Memory for Tape {
-    fn earlier(&mut self, max_chars: usize, max_turns: Option<usize>) -> Vec<Message> {
-        history::prepare(&self.earlier, max_chars, max_turns)
+    fn context(&mut self) -> &[Message] {
+        &self.kept
     }
     fn begin(&mut self, _: &Target, _: &str) -> Result<(), String> {
         Ok(())
@@ -251,7 +250,7 @@ fn tools_run_in_order_and_their_results_go_back_to_the_model() {
 }
 
 #[test]
-fn a_models_error_is_the_answer_and_stays_out_of_the_context() {
+fn a_models_error_is_the_answer_and_leaves_a_trace() {
     let played = play(vec![Err(error(
         Class::Auth,
         Some(401),
@@ -267,12 +266,6 @@ fn a_models_error_is_the_answer_and_stays_out_of_the_context() {
         }
         other => panic!("{other:?}"),
     }
-    let tape = Tape {
-        earlier: played.tape.kept,
-        ..Tape::default()
-    };
-    let next = play_with(vec![say("ok")], &["m"], tape);
-    assert_eq!(next.asked[0].len(), 1);
 }
 
 #[test]
