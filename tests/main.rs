@@ -9,6 +9,7 @@ mod front;
 mod handshake;
 mod harness;
 mod http;
+mod local_model;
 mod providers;
 mod restart;
 mod runner;
