@@ -53,6 +53,11 @@ def main():
     params.n_parallel = 1
     params.cpuparams.n_threads = max(1, min(4, os.cpu_count() or 1))
     params.use_jinja = True
+    # Only the answers are wanted, and no gigabytes of remembered prompts.
+    params.ui = False
+    params.endpoint_slots = False
+    params.cache_ram_mib = 0
+    params.model_alias = "smollm2-135m"
     server = xllamacpp.Server(params)
     print("ready", flush=True)
     while True:

@@ -637,3 +637,57 @@ fn sign(detail: Value, draft: &mut Draft) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::message::{Message, User};
+
+    fn history(pairs: usize) -> Vec<Message> {
+        let user = Message::User(User {
+            content: Content::Blocks(vec![Block::text(
+                "a question of usual length, with \"quotes\"",
+            )]),
+            timestamp: 0,
+        });
+        let answer = Message::Assistant(Assistant {
+            content: vec![Block::text(
+                "an answer\nof two lines that is somewhat longer than it",
+            )],
+            api: "openai-completions".into(),
+            provider: "p".into(),
+            model: "m".into(),
+            usage: Default::default(),
+            stop_reason: StopReason::Stop,
+            error_message: None,
+            timestamp: 0,
+        });
+        let pair = [user, answer];
+        pair.iter().cycle().take(pairs * 2).cloned().collect()
+    }
+
+    #[test]
+    fn a_long_history_is_written_in_one_pass() {
+        let messages = history(5_000);
+        let target = Target {
+            provider: "p".into(),
+            model: "m".into(),
+            ..Target::default()
+        };
+        let request = Request {
+            system: "s",
+            messages: &messages,
+            tools: &[],
+            thinking: "off",
+            session_id: "",
+            max_tokens: None,
+        };
+        let started = std::time::Instant::now();
+        let bytes = body(&target, &request);
+        // Shown, not asserted: what a debug build on a busy machine takes says nothing.
+        eprintln!("{} bytes in {:?}", bytes.len(), started.elapsed());
+        let value: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["messages"].as_array().unwrap().len(), 10_001);
+        assert!(bytes.capacity() < bytes.len() * 2);
+    }
+}

@@ -222,6 +222,48 @@ impl PartialOrd for Weights {
 mod tests {
     use super::*;
 
+    /// The original's own list, with one configured model; skipped where the recording is not.
+    #[test]
+    fn the_list_is_in_the_originals_order() {
+        let recording = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../shared/data/recordings/call-models-list.json"
+        );
+        let Ok(text) = std::fs::read_to_string(recording) else {
+            eprintln!("skipped: the_list_is_in_the_originals_order: no recording");
+            return;
+        };
+        let recorded: Value = serde_json::from_str(&text).unwrap();
+        let recorded: Value = serde_json::from_str(recorded["stdout"].as_str().unwrap()).unwrap();
+        let mut snapshot = Snapshot::default();
+        let model = crate::config::schema::Model {
+            id: "fake-1".into(),
+            name: Some("Fake One".into()),
+            ..Default::default()
+        };
+        let provider = crate::config::schema::Provider {
+            models: vec![model],
+            ..Default::default()
+        };
+        snapshot
+            .config
+            .models
+            .providers
+            .insert("fake".into(), provider);
+        let ours = serde_json::to_value(list(&snapshot)).unwrap();
+        let (ours, theirs) = (
+            ours.as_array().unwrap(),
+            recorded["models"].as_array().unwrap(),
+        );
+        assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            assert_eq!(ours["provider"], theirs["provider"]);
+            if theirs["provider"] != "fake" {
+                assert_eq!(ours, theirs);
+            }
+        }
+    }
+
     #[test]
     fn the_table_reads_whole() {
         let lines = TABLE.lines().count();
