@@ -167,7 +167,7 @@ pub fn list(snapshot: &Snapshot) -> Vec<Row> {
             }
             rows.push(Row {
                 id: model.id.to_string(),
-                name: model.name.to_string(),
+                name: model.name.trim().to_string(),
                 provider: provider.id.to_string(),
                 context_window: model.context_window,
                 reasoning: model.reasoning,
