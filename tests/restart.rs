@@ -1,6 +1,8 @@
 //! The core may be replaced or die at any instant: no connection is refused, and it comes back.
 
+use crate::harness::model::Reply;
 use crate::harness::{Gateway, eventually, proc};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -126,4 +128,38 @@ fn a_core_that_does_not_go_is_killed_at_a_second_signal() {
     gateway.signal("TERM");
     assert!(gateway.wait_exit().success());
     assert!(!proc::is_alive(core));
+}
+
+#[test]
+fn a_killed_tool_runner_leaves_no_command_and_is_started_again() {
+    let gateway = Gateway::with_fake_model();
+    let mark = "sleep 4711.25";
+    let call = ("exec".to_string(), json!({"command": mark}));
+    gateway.model().reply(Reply::Tools(vec![call]));
+    let mut ws = gateway.connect();
+    ws.send(
+        "agent",
+        json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": "k"}),
+    );
+    let running = |what: &'static str| {
+        move |root: u32| {
+            proc::tree(root)
+                .into_iter()
+                .find(|pid| proc::command_line(*pid).contains(what))
+        }
+    };
+    let command = eventually("the command", PATIENCE, || running(mark)(gateway.pid()));
+    let runner = running("openclaw-exec")(gateway.pid()).expect("a runner");
+    assert!(proc::children(gateway.pid()).contains(&runner));
+    proc::signal(runner, "KILL");
+    eventually("the command's end", PATIENCE, || {
+        (!proc::is_alive(command)).then_some(())
+    });
+    let again = eventually("a new runner", PATIENCE, || {
+        running("openclaw-exec")(gateway.pid()).filter(|pid| *pid != runner)
+    });
+
+    // It outlives the core, and the new core knows it.
+    gateway.restart_core();
+    assert!(proc::is_alive(again));
 }

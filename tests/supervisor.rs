@@ -325,3 +325,16 @@ fn the_core_is_told_secrets_by_its_socket_alone() {
     assert!(!read("environ").contains(token));
     assert!(!read("environ").contains("NOTIFY_SOCKET"));
 }
+
+#[test]
+fn force_ends_whoever_has_the_port() {
+    let first = Gateway::start();
+    let port = first.port();
+    let mut second = Setup::new().arg("--force");
+    second.port = port;
+    second.config["gateway"]["port"] = json!(port);
+    let second = second.start();
+    assert_eq!(health(port).unwrap()["ok"], true);
+    assert!(!proc::is_alive(first.pid()));
+    assert!(second.log().contains("force: killed pid"));
+}

@@ -2,6 +2,7 @@
 
 use super::args::{self, Action, Run};
 use super::drain::{CORE_GRACE, Phase};
+use super::force;
 use super::link::{Broken, Link};
 use super::listeners::Listeners;
 use super::lock::{self, GatewayLock};
@@ -27,6 +28,9 @@ const PROGRAM: &str = "openclaw-gateway";
 
 /// A core that hung up but did not end in this time is killed.
 const HANG_UP_GRACE: Duration = Duration::from_secs(5);
+
+/// For what was left behind to be gone; a process stuck in the kernel is not waited for.
+const PURGE_TIME: Duration = Duration::from_secs(1);
 
 pub fn main() -> ExitCode {
     process::keep_heap_small();
@@ -65,6 +69,8 @@ struct Supervisor {
     /// When the next core starts.
     core_next: Option<Instant>,
     next_ping: Option<Instant>,
+    /// The tool runner died: what it ran comes to us, generation by generation.
+    purging: bool,
     /// A core has once been ready: from then on no ending of one is final.
     served: bool,
     /// The service manager waits for a `READY=1`.
@@ -86,8 +92,7 @@ struct Core {
 
 impl Supervisor {
     fn start(run: Run) -> Result<Supervisor, Box<dyn Report>> {
-        // Signals first: one that comes while we wait for the lock must not be lost, and the
-        // descriptors of a service manager must be taken before we open our own.
+        // The descriptors of a service manager must be taken before we open our own.
         let handed = fds::handed_over().map_err(|err| failed("LISTEN_FDS", err))?;
         fds::close_all_on_exec();
         let notifier = Notifier::open(run.notify_fd).map_err(|err| failed("--notify-fd", err))?;
@@ -101,6 +106,9 @@ impl Supervisor {
         drop(snapshot);
         for warning in &listen.warnings {
             log::warn!(target: "gateway", "{warning}");
+        }
+        if run.force && listen.port != 0 {
+            force::free_port(listen.port);
         }
         let lock = lock::take(&paths, &env).map_err(|err| Box::new(err) as Box<dyn Report>)?;
         let listeners = Listeners::open(handed, &listen, &paths)
@@ -131,6 +139,7 @@ impl Supervisor {
             core: None,
             core_backoff: Backoff::default(),
             core_next: Some(now),
+            purging: false,
             served: false,
             owes_ready: true,
             code: Exit::Ok,
@@ -164,7 +173,7 @@ impl Supervisor {
             }
             self.tell_changes();
         }
-        self.purge();
+        self.purge_all();
         match self.core_code {
             Some(code) => ExitCode::from(code),
             None => self.code.into(),
@@ -416,13 +425,14 @@ impl Supervisor {
             let now = Instant::now();
             if self.core.as_ref().is_some_and(|core| core.pid == pid) {
                 self.core_ended(ending, now);
-            } else if let Some(id) = self.table.ended(pid, ending, now) {
+            } else if self.table.ended(pid, ending, now).as_deref() == Some(spawn::EXEC_ID) {
                 // Its commands are ours now, and below no tool runner any more: as local peers
                 // they would pass for an operator.
-                if id == spawn::EXEC_ID {
-                    self.purge();
-                }
+                self.purging = true;
             }
+        }
+        if self.purging {
+            self.purging = self.purge();
         }
     }
 
@@ -462,18 +472,31 @@ impl Supervisor {
         }
     }
 
-    /// Kills what our children left behind.
-    fn purge(&self) {
+    /// Kills what our children left behind; whether there was anything. Whose parent is killed
+    /// comes to us next.
+    fn purge(&self) -> bool {
         let known: Vec<u32> = self
             .table
             .pids()
             .chain(self.core.as_ref().map(|core| core.pid))
             .collect();
+        let mut found = false;
         for pid in process::children(std::process::id()) {
             if !known.contains(&pid) {
-                log::warn!(target: "supervisor", "pid {pid}: left behind by its parent, killed");
+                log::debug!(target: "supervisor", "pid {pid}: left behind by its parent, killed");
                 child::send(pid, Signal::Kill);
+                found = true;
             }
+        }
+        found
+    }
+
+    /// The same, at the end, until nothing is left.
+    fn purge_all(&self) {
+        let start = Instant::now();
+        while self.purge() && start.elapsed() < PURGE_TIME {
+            while child::reap().is_some() {}
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

@@ -10,6 +10,7 @@
 
 pub mod args;
 pub mod drain;
+mod force;
 mod link;
 pub mod listeners;
 pub mod lock;
