@@ -83,8 +83,8 @@ pub fn serve(core: &Arc<Core>, place: Admitted, mut facts: Facts, key: &str, res
     let mut socket = WebSocket::from_partially_read(io, rest, Role::Server, Some(config));
     match accept(core, &mut socket, &outbox, &facts) {
         Some(client) => {
+            stay(core, client.clone(), socket, place);
             core.connected(&client);
-            stay(core, client, socket, place);
         }
         None => end(&outbox),
     }
@@ -93,23 +93,22 @@ pub fn serve(core: &Arc<Core>, place: Admitted, mut facts: Facts, key: &str, res
 /// Goes on with an accepted client in a fresh thread: signatures and the hello went deep and left
 /// much in this one's stack and allocation cache, and the client may stay for days.
 fn stay(core: &Arc<Core>, client: Arc<Client>, mut socket: WebSocket<Io>, place: Admitted) {
-    let (core, kept) = (core.clone(), client.clone());
-    let started = std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("client".into())
-        .stack_size(listen::STACK)
-        .spawn({
-            let core = core.clone();
-            move || {
-                let _place = place;
-                read(&core, &client, &mut socket);
-                leave(&core, &client);
-                end(&client.outbox);
-            }
-        });
+        .stack_size(listen::STACK);
+    let started = thread.spawn({
+        let (core, client) = (core.clone(), client.clone());
+        move || {
+            let _place = place;
+            read(&core, &client, &mut socket);
+            leave(&core, &client);
+            end(&client.outbox);
+        }
+    });
     if let Err(err) = started {
         log::error!("cannot start a client's thread: {err}");
-        leave(&core, &kept);
-        kept.outbox.end();
+        leave(core, &client);
+        client.outbox.end();
     }
 }
 
