@@ -10,6 +10,7 @@ mod handshake;
 mod harness;
 mod http;
 mod local_model;
+mod man;
 mod providers;
 mod restart;
 mod runner;

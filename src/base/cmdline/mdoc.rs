@@ -130,8 +130,8 @@ fn long(flag: &Flag) -> String {
 }
 
 /// A word as a macro argument: what roff or mdoc would take for an instruction is made inert.
-fn word(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
+pub fn word(text: &str) -> String {
+    let text = inert(text).replace('-', "\\-");
     let delimiter = text.len() == 1 && ".,:;()[]?!|".contains(&text);
     let callable = text.len() <= 3 && text.starts_with(|c: char| c.is_ascii_uppercase());
     let quoted = match text.contains([' ', '"']) {
@@ -145,11 +145,11 @@ fn word(text: &str) -> String {
 }
 
 /// A paragraph as text lines: folded, and no line that starts as a request would.
-fn text(paragraph: &str) -> String {
+pub fn text(paragraph: &str) -> String {
     let mut out = String::new();
     let mut column = 0;
     for part in paragraph.split_whitespace() {
-        let part = part.replace('\\', "\\e");
+        let part = inert(part);
         if column > 0 && column + 1 + part.len() > 78 {
             out.push('\n');
             column = 0;
@@ -168,5 +168,20 @@ fn text(paragraph: &str) -> String {
             column = 0;
         }
     }
-    out.trim_end_matches(['\n', '.']).to_string()
+    out.trim_end().to_string()
+}
+
+/// No escapes by accident, and nothing that an old roff cannot read.
+fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\e"),
+            c if c.is_ascii() => out.push(c),
+            c => {
+                let _ = write!(out, "\\[u{:04X}]", u32::from(c));
+            }
+        }
+    }
+    out
 }

@@ -1,0 +1,188 @@
+//! The generated parts of the manual pages are what the tables say.
+//!
+//! A generated part stands between `.\" generated: WHAT` and `.\" end`. When a table changed, run
+//! `OPENCLAW_WRITE_MAN=1 cargo test --test main man` to write the parts anew, and look at the
+//! difference before committing it.
+
+use crate::harness::skip;
+use openclaw::base::cmdline::{Command, mdoc};
+use openclaw::config::keys::{self, kind::Key, kind::Kind};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process;
+
+const OPEN: &str = ".\\\" generated: ";
+const END: &str = ".\\\" end";
+
+fn pages() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    let mut pages: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("man/ is there")
+        .map(|entry| entry.expect("man/ can be listed").path())
+        .collect();
+    pages.sort();
+    pages
+}
+
+#[test]
+fn the_generated_parts_of_the_manual_pages_are_up_to_date() {
+    let write = std::env::var_os("OPENCLAW_WRITE_MAN").is_some();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).expect("a page is text");
+        let fresh = refresh(&text);
+        if write {
+            std::fs::write(&page, &fresh).expect("man/ can be written");
+        }
+        assert!(
+            write || text == fresh,
+            "{} is behind its tables: run with OPENCLAW_WRITE_MAN=1",
+            page.display()
+        );
+    }
+}
+
+#[test]
+fn the_manual_pages_pass_the_formatters_own_check() {
+    if std::env::var_os("OPENCLAW_WRITE_MAN").is_some() {
+        // The other test may have a page half written.
+        return;
+    }
+    for page in pages() {
+        let run = process::Command::new("mandoc")
+            .args(["-Tlint", "-W", "warning"])
+            .arg(&page)
+            .output();
+        let Ok(output) = run else {
+            return skip(
+                "the_manual_pages_pass_the_formatters_own_check",
+                "no mandoc",
+            );
+        };
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}");
+    }
+}
+
+#[test]
+fn every_program_has_a_manual_page() {
+    let names: Vec<String> = pages()
+        .iter()
+        .map(|page| page.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    for program in [
+        "openclaw",
+        "openclawctl",
+        "openclaw-gateway",
+        "openclaw-exec",
+        "openclaw-channel",
+    ] {
+        let found = ["1", "8"]
+            .iter()
+            .any(|n| names.contains(&format!("{program}.{n}")));
+        assert!(found, "{program} has no page in {names:?}");
+    }
+}
+
+fn refresh(text: &str) -> String {
+    let mut out = String::new();
+    let mut skipping = false;
+    for line in text.lines() {
+        if line == END {
+            skipping = false;
+        }
+        if !skipping {
+            out.push_str(line);
+            out.push('\n');
+        }
+        if let Some(what) = line.strip_prefix(OPEN) {
+            out.push_str(&generate(what));
+            skipping = true;
+        }
+    }
+    assert!(!skipping, "a generated part has no end");
+    out
+}
+
+fn generate(what: &str) -> String {
+    if what == "keys" {
+        return config_keys();
+    }
+    let mut words = what.split(' ');
+    let kind = words.next().unwrap_or_default();
+    let root: &'static Command = match words.next() {
+        Some("openclaw") => &openclaw::cli::commands::ROOT,
+        Some("openclawctl") => &openclaw::ctl::ROOT,
+        other => panic!("no program {other:?}"),
+    };
+    let mut path = vec![root];
+    for word in words {
+        let here = path[path.len() - 1];
+        path.push(here.subcommand(word).expect("a command of the table"));
+    }
+    match kind {
+        "synopsis" => mdoc::synopsis(root),
+        "globals" => mdoc::globals(root),
+        "commands" => mdoc::commands(root),
+        "options" => mdoc::options(&path),
+        other => panic!("cannot generate {other}"),
+    }
+}
+
+fn config_keys() -> String {
+    let mut out = String::from(".Bl -tag -width Ds\n");
+    section(&mut out, "", &keys::ROOT);
+    out.push_str(".El\n");
+    out
+}
+
+/// Every key below `kind`, dotted.
+fn section(out: &mut String, path: &str, kind: &Kind) {
+    match kind {
+        Kind::Object(keys) | Kind::Stripped(keys) => rows(out, path, keys),
+        Kind::ObjectOr(keys, other) => {
+            rows(out, path, keys);
+            section(out, &join(path, "*"), other);
+        }
+        Kind::List(item) => section(out, &format!("{path}[]"), item),
+        Kind::Map(value) | Kind::Named(value) => section(out, &join(path, "*"), value),
+        Kind::Union(kinds) => {
+            for kind in *kinds {
+                section(out, path, kind);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn rows(out: &mut String, path: &str, keys: &[Key]) {
+    for key in keys {
+        let name = join(path, key.name());
+        if !key.doc().is_empty() {
+            let _ = writeln!(out, ".It Cm {}", mdoc::word(&name));
+            let _ = writeln!(
+                out,
+                "{}.",
+                mdoc::text(&sentence(key.doc().trim_end_matches('.')))
+            );
+            if !key.default().is_empty() {
+                let _ = writeln!(out, "Default:\n.Ql {} .", mdoc::word(key.default()));
+            }
+        }
+        section(out, &name, &key.kind);
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_string(),
+        path => format!("{path}.{name}"),
+    }
+}
