@@ -4,10 +4,12 @@
 //! bad profile; `openclawctl` is the one with finer words. Each command is a file in `commands/`
 //! and a row of its table.
 
+mod chat;
 pub mod commands;
 mod failure;
 pub mod output;
 mod probe;
+mod program;
 
 use crate::base::cmdline::{self, Matches, Outcome, help};
 use crate::client::local::{self, Local};

@@ -55,6 +55,14 @@ pub enum Error {
 }
 
 impl Local {
+    /// A configuration that was read already, and nothing from the command line.
+    pub fn of(snapshot: Snapshot) -> Local {
+        Local {
+            snapshot,
+            flags: ClientFlags::default(),
+        }
+    }
+
     /// Profile, `.env` files and configuration, in that order.
     pub fn open(matches: &Matches) -> Result<Local, Error> {
         let mut env = Env::process();

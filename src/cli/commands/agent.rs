@@ -121,6 +121,11 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
                 hint: err.hint(),
             },
         })?;
+    show(context, result)
+}
+
+/// The final answer of the `agent` method, for people or as JSON.
+pub fn show(context: &mut Context, result: Value) -> Result<(), Failure> {
     match context.json() {
         true => print_json(context, result),
         false => print(context, &result),

@@ -29,10 +29,8 @@ pub fn address(snapshot: &Snapshot) -> String {
     )
 }
 
-pub fn run(context: &mut Context) -> Result<(), Failure> {
-    let snapshot = &context.local.snapshot;
-    let port = listen::port(snapshot);
-    let plain = address(snapshot);
+/// `?token=…`, or nothing where no token is known.
+fn query(snapshot: &Snapshot) -> String {
     let token = snapshot
         .env
         .first(&listen::TOKEN_NAMES)
@@ -46,7 +44,19 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
                 .as_ref()
                 .map(|t| t.expose().to_string())
         });
-    let query = token.map_or_else(String::new, |token| format!("?token={}", escape(&token)));
+    token.map_or_else(String::new, |token| format!("?token={}", escape(&token)))
+}
+
+/// The address that opens the page without another word.
+pub fn address_with_token(snapshot: &Snapshot) -> String {
+    address(snapshot) + &query(snapshot)
+}
+
+pub fn run(context: &mut Context) -> Result<(), Failure> {
+    let snapshot = &context.local.snapshot;
+    let port = listen::port(snapshot);
+    let plain = address(snapshot);
+    let query = query(snapshot);
     let url = format!("{plain}{query}");
     let graphical = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()

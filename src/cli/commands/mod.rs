@@ -7,6 +7,8 @@ mod dashboard;
 mod gateway;
 mod health;
 mod logs;
+mod models;
+mod quickstart;
 mod sessions;
 mod status;
 
@@ -48,6 +50,8 @@ pub const ROOT: Command = Command {
         gateway::SPEC,
         health::SPEC,
         logs::SPEC,
+        models::SPEC,
+        quickstart::SPEC,
         sessions::SPEC,
         status::SPEC,
     ],
@@ -69,6 +73,13 @@ const ROWS: &[Row] = &[
     row("gateway status", gateway::status::run),
     row("health", health::run),
     row("logs", logs::run),
+    row("models list", models::list::run),
+    row("models local install", models::local::install),
+    row("models local start", models::local::start),
+    row("models local status", models::local::status),
+    row("models local stop", models::local::stop),
+    row("models status", models::status::run),
+    row("quickstart", quickstart::run),
     row("sessions", sessions::run).needing_config(),
     row("status", status::run),
 ];

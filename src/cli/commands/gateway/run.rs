@@ -2,9 +2,9 @@
 
 use super::super::super::Context;
 use super::super::super::failure::Failure;
+use super::super::super::program;
 use crate::base::cmdline::{Command, Flag};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process;
 
 const DAEMON: &str = "openclaw-gateway";
@@ -59,7 +59,7 @@ pub const SPEC: Command = Command {
 };
 
 pub fn run(context: &mut Context) -> Result<(), Failure> {
-    let daemon = daemon();
+    let daemon = program::beside(DAEMON);
     let matches = &context.matches;
     let mut handed: Vec<&str> = FLAGS.iter().map(|f| f.long).collect();
     handed.extend(["dev", "profile", "token", "password"]);
@@ -73,19 +73,4 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         text: format!("{}: {err}", daemon.display()),
         hint: Some("reinstall: the daemon belongs beside openclaw, or in the PATH".into()),
     })
-}
-
-/// Beside our own executable, so that a copied pair stays a pair; then in the sbin of the same
-/// prefix; else wherever the PATH has it.
-fn daemon() -> PathBuf {
-    let beside = std::env::current_exe().ok().and_then(|own| {
-        let dir = own.parent()?;
-        let sbin = dir.parent().map(|prefix| prefix.join("sbin"));
-        let dirs = [Some(dir.to_path_buf()), sbin];
-        dirs.into_iter()
-            .flatten()
-            .map(|d| d.join(DAEMON))
-            .find(|p| p.exists())
-    });
-    beside.unwrap_or_else(|| PathBuf::from(DAEMON))
 }

@@ -1,0 +1,183 @@
+//! `openclaw models list`: the models in use, or all that are known.
+
+use super::super::super::Context;
+use super::super::super::failure::Failure;
+use crate::base::cmdline::{Command, Flag};
+use crate::config::Snapshot;
+use crate::model::catalogue::{self, Row};
+use crate::model::choose::{self, Ref};
+use serde_json::json;
+
+pub const SPEC: Command = Command {
+    name: "list",
+    summary: "List the models in use, or all that are known",
+    flags: &[
+        Flag::switch("all", "Every model of the catalogue and the configuration"),
+        Flag::switch("local", "Only models on this machine"),
+        Flag::switch("plain", "Only names, one a line"),
+        Flag::value("provider", "id", "Only this provider's"),
+    ],
+    ..Command::NEW
+};
+
+/// A model with what the list says of it.
+struct Shown {
+    key: String,
+    row: Option<Row>,
+    local: bool,
+    available: bool,
+    tags: Vec<String>,
+}
+
+pub fn run(context: &mut Context) -> Result<(), Failure> {
+    let snapshot = &context.local.snapshot;
+    let all = context.matches.has("all");
+    let only_local = context.matches.has("local");
+    let provider = context.matches.text("provider").map(choose::provider_id);
+    let mut shown = match all {
+        true => everything(snapshot),
+        false => in_use(snapshot),
+    };
+    shown.retain(|model| {
+        (!only_local || model.local)
+            && provider
+                .as_ref()
+                .is_none_or(|p| provider_of(&model.key) == p)
+    });
+    if context.json() {
+        let models: Vec<_> = shown.iter().map(record).collect();
+        context
+            .out
+            .json(&json!({"count": models.len(), "models": models}))?;
+        return Ok(());
+    }
+    if context.matches.has("plain") {
+        for model in &shown {
+            context.out.line(&model.key)?;
+        }
+        return Ok(());
+    }
+    if shown.is_empty() {
+        context.out.line("No models found.")?;
+        return Ok(());
+    }
+    context
+        .out
+        .line(columns(["Model", "Input", "Ctx", "Local", "Auth", "Tags"]))?;
+    for model in &shown {
+        let yes = |is: bool| if is { "yes" } else { "no" };
+        let (input, context_window) = match &model.row {
+            Some(row) => (
+                row.input.join("+"),
+                format!("{}k", row.context_window / 1024),
+            ),
+            None => ("-".into(), "-".into()),
+        };
+        let tags = model.tags.join(",");
+        let cells = [
+            model.key.as_str(),
+            &input,
+            &context_window,
+            yes(model.local),
+            yes(model.available),
+            &tags,
+        ];
+        context.out.line(columns(cells))?;
+    }
+    Ok(())
+}
+
+/// The original's widths: scripts cut these columns.
+fn columns(cells: [&str; 6]) -> String {
+    let [model, input, window, local, auth, tags] = cells;
+    let line = format!("{model:<42} {input:<10} {window:<8} {local:<5} {auth:<5} {tags}");
+    line.trim_end().to_string()
+}
+
+fn record(model: &Shown) -> serde_json::Value {
+    let row = model.row.as_ref();
+    json!({
+        "key": model.key,
+        "name": row.map_or(model.key.as_str(), |row| &row.name),
+        "input": row.map_or("-".into(), |row| row.input.join("+")),
+        "contextWindow": row.map(|row| row.context_window),
+        "local": model.local,
+        "available": model.available,
+        "tags": model.tags,
+        "missing": row.is_none(),
+    })
+}
+
+fn everything(snapshot: &Snapshot) -> Vec<Shown> {
+    let used = tagged(snapshot);
+    catalogue::list(snapshot)
+        .into_iter()
+        .map(|row| {
+            let key = format!("{}/{}", row.provider, row.id);
+            let tags = used.iter().find(|(name, _)| *name == key);
+            shown(
+                snapshot,
+                key,
+                Some(row),
+                tags.map_or(Vec::new(), |(_, t)| t.clone()),
+            )
+        })
+        .collect()
+}
+
+fn in_use(snapshot: &Snapshot) -> Vec<Shown> {
+    let known = catalogue::list(snapshot);
+    tagged(snapshot)
+        .into_iter()
+        .map(|(key, tags)| {
+            let row = known
+                .iter()
+                .find(|row| format!("{}/{}", row.provider, row.id) == key);
+            shown(snapshot, key, row.cloned(), tags)
+        })
+        .collect()
+}
+
+fn shown(snapshot: &Snapshot, key: String, row: Option<Row>, tags: Vec<String>) -> Shown {
+    let reference = Ref::parse(&snapshot.config, &key);
+    let agent_dir = choose::agent_dir(&snapshot.paths, &snapshot.config.default_agent_id());
+    let choices = choose::targets(snapshot, &agent_dir, &reference).unwrap_or_default();
+    let target = choose::target(snapshot, &reference).ok();
+    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    Shown {
+        local: target.is_some_and(|t| loopback.iter().any(|host| t.base_url.starts_with(host))),
+        available: !choices.is_empty(),
+        key,
+        row,
+        tags,
+    }
+}
+
+/// The models the configuration names, each with why: `default`, `fallback#1`, `configured`,
+/// `alias:fast`.
+fn tagged(snapshot: &Snapshot) -> Vec<(String, Vec<String>)> {
+    let config = &snapshot.config;
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    let mut add = |key: String, tag: String| match found.iter_mut().find(|(k, _)| *k == key) {
+        Some((_, tags)) => tags.push(tag),
+        None => found.push((key, vec![tag])),
+    };
+    let defaults = &config.agents.defaults;
+    let key = |name: &str| Ref::parse(config, name).to_string();
+    let primary = defaults.model.primary.as_deref().unwrap_or(choose::DEFAULT);
+    add(key(primary), "default".into());
+    for (i, name) in defaults.model.fallbacks.iter().enumerate() {
+        add(key(name), format!("fallback#{}", i + 1));
+    }
+    for name in defaults.models.keys() {
+        add(key(name), "configured".into());
+    }
+    for (alias, reference) in choose::aliases(config) {
+        add(reference.to_string(), format!("alias:{alias}"));
+    }
+    found
+}
+
+fn provider_of(key: &str) -> &str {
+    key.split_once('/').map_or(key, |(provider, _)| provider)
+}
