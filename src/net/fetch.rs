@@ -3,8 +3,8 @@
 //!
 //! Runs on the caller's thread. Connections are kept and reused (a few, for a short while). TLS is
 //! set up by the first `https://` call, not before. The proxy variables are honoured for configured
-//! endpoints; calls under [`Policy::Public`] go direct, as behind a proxy nobody could check the
-//! address. Statuses are not errors. Never shows a header or a body in an error.
+//! endpoints that are not on the loopback; calls under [`Policy::Public`] go direct, as behind a
+//! proxy nobody could check the address. Statuses are not errors. Never shows a header or a body in an error.
 
 use super::dial::{Call, Dialler, Later};
 pub use super::policy::Policy;
@@ -113,7 +113,7 @@ pub fn send(request: &Request, cancel: &Cancel) -> Result<Response, Error> {
     if let Err(err) = ureq::http::Uri::try_from(request.url) {
         return Err(Error::BadUrl(format!("{}: {err}", request.url)));
     }
-    let agent = agent(request.policy);
+    let agent = agent(request);
     let answered = match request.body {
         Some(body) => agent.run(builder.body(body).map_err(|_| Error::BadHeader)?),
         None => agent.run(builder.body(()).map_err(|_| Error::BadHeader)?),
@@ -203,9 +203,22 @@ impl From<io::Error> for Error {
     }
 }
 
-fn agent(policy: Policy) -> &'static Agent {
+/// A proxy elsewhere cannot reach what listens on this machine's loopback.
+fn is_loopback(url: &str) -> bool {
+    let parsed = url.parse::<ureq::http::Uri>().ok();
+    let host = parsed.as_ref().and_then(|uri| uri.host());
+    host.is_some_and(|host| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let ip = bare.parse::<IpAddr>();
+        bare.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+fn agent(request: &Request) -> &'static Agent {
     static ANY: OnceLock<Agent> = OnceLock::new();
+    static LOCAL: OnceLock<Agent> = OnceLock::new();
     static PUBLIC: OnceLock<Agent> = OnceLock::new();
+    let policy = request.policy;
     let make = |redirects, proxy| {
         let config = Agent::config_builder()
             .proxy(proxy)
@@ -229,6 +242,7 @@ fn agent(policy: Policy) -> &'static Agent {
         Agent::with_parts(config, chain, Later)
     };
     match policy {
+        Policy::Any if is_loopback(request.url) => LOCAL.get_or_init(|| make(0, None)),
         Policy::Any => ANY.get_or_init(|| make(0, ureq::Proxy::try_from_env())),
         Policy::Public => PUBLIC.get_or_init(|| make(5, None)),
     }
@@ -396,6 +410,24 @@ mod tests {
         let slow = get(&url, Policy::Any, hasty, &cancel).unwrap().text();
         assert!(matches!(slow, Err(Error::Timeout(_))), "{slow:?}");
         assert_eq!(server.join().unwrap(), 0);
+    }
+
+    #[test]
+    fn no_proxy_is_asked_for_what_is_on_this_machine() {
+        for url in [
+            "http://127.0.0.1:1/v1",
+            "http://LOCALHOST/",
+            "http://[::1]:8080/x",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "https://api.openai.com/v1",
+            "http://127.0.0.1.example.com/",
+            "nonsense",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
     }
 
     #[test]
