@@ -501,10 +501,15 @@ mod tests {
             session_id: "",
             max_tokens: None,
         };
-        let started = std::time::Instant::now();
-        let bytes = body(&target, &request);
+        let timed = |_| {
+            let started = std::time::Instant::now();
+            std::hint::black_box(body(&target, &request));
+            started.elapsed()
+        };
         // Shown, not asserted: what a debug build on a busy machine takes says nothing.
-        eprintln!("{} bytes in {:?}", bytes.len(), started.elapsed());
+        let best = (0..5).map(timed).min();
+        let bytes = body(&target, &request);
+        eprintln!("{} bytes in {best:?}", bytes.len());
         let value: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(value["messages"].as_array().unwrap().len(), 10_001);
         assert!(bytes.capacity() < bytes.len() * 2);
