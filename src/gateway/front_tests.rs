@@ -100,10 +100,16 @@ fn open<S: Read + Write>(
     (ws, nonce)
 }
 
+/// The next frame that is not the gateway's word on its health, which comes when it likes.
 fn next<S: Read + Write>(ws: &mut Ws<S>) -> Value {
     loop {
         match ws.read().unwrap() {
-            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+            Message::Text(text) => {
+                let frame: Value = serde_json::from_str(&text).unwrap();
+                if frame["event"] != "health" {
+                    return frame;
+                }
+            }
             Message::Close(frame) => panic!("closed: {frame:?}"),
             _ => {}
         }
@@ -448,7 +454,8 @@ fn pings_are_answered_and_leaving_is_told_to_the_others() {
     leaves.close(None).unwrap();
     let event = next(&mut stays);
     assert_eq!(event["event"], "presence");
-    assert_eq!(event["payload"]["presence"][1]["reason"], "disconnect");
+    let entries = event["payload"]["presence"].as_array().unwrap();
+    assert!(entries.iter().any(|e| e["reason"] == "disconnect"));
     gateway.core.say_goodbye(true);
     let goodbye = next(&mut stays);
     assert_eq!(
@@ -497,8 +504,8 @@ fn a_client_that_stops_reading_does_not_hold_up_another() {
     // Until what the kernel takes for `stuck` and its queue are full.
     for _ in 0..200 {
         let rules = super::broadcast::Rules::ALL;
-        gateway.core.clients.broadcast("health", &big, rules);
-        assert_eq!(next(&mut well)["event"], "health");
+        gateway.core.clients.broadcast("agent", &big, rules);
+        assert_eq!(next(&mut well)["event"], "agent");
     }
     let (_, code, reason) = ending(&mut stuck);
     assert_eq!((code, reason.as_str()), (1008, "slow consumer"));
