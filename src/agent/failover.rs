@@ -22,6 +22,7 @@ pub enum Step {
 /// One model that failed, for the report when all did.
 #[derive(Clone, Debug)]
 pub struct Attempt {
+    pub candidate: usize,
     pub model: String,
     pub error: String,
     pub class: Class,
@@ -50,16 +51,31 @@ fn retry_or(tries: usize, otherwise: Step) -> Step {
     }
 }
 
-/// The original's wording when a chain of models is exhausted.
-pub fn all_failed(attempts: &[Attempt]) -> String {
-    let list: Vec<String> = attempts
+/// The original's wording when several models were asked in vain; `None` when it was one, with
+/// however many keys.
+pub fn all_failed(attempts: &[Attempt]) -> Option<String> {
+    let mut last: Vec<&Attempt> = Vec::new();
+    for attempt in attempts {
+        match last.iter_mut().find(|a| a.model == attempt.model) {
+            Some(same) => *same = attempt,
+            None => last.push(attempt),
+        }
+    }
+    if last.len() < 2 {
+        return None;
+    }
+    let list: Vec<String> = last
         .iter()
         .map(|a| match a.class.failover() {
             Some(reason) => format!("{}: {} ({reason})", a.model, a.error),
             None => format!("{}: {}", a.model, a.error),
         })
         .collect();
-    format!("All models failed ({}): {}", list.len(), list.join(" | "))
+    Some(format!(
+        "All models failed ({}): {}",
+        list.len(),
+        list.join(" | ")
+    ))
 }
 
 #[cfg(test)]
@@ -92,22 +108,22 @@ mod tests {
     }
 
     #[test]
-    fn an_exhausted_chain_names_every_model() {
+    fn an_exhausted_chain_names_every_model_once() {
+        let attempt = |candidate, model: &str, error: &str, class| Attempt {
+            candidate,
+            model: model.into(),
+            error: error.into(),
+            class,
+        };
         let attempts = [
-            Attempt {
-                model: "a/b".into(),
-                error: "no".into(),
-                class: Class::Auth,
-            },
-            Attempt {
-                model: "c/d".into(),
-                error: "odd".into(),
-                class: Class::Unknown,
-            },
+            attempt(0, "a/b", "first key", Class::Auth),
+            attempt(1, "a/b", "no", Class::Auth),
+            attempt(2, "c/d", "odd", Class::Unknown),
         ];
         assert_eq!(
-            all_failed(&attempts),
-            "All models failed (2): a/b: no (auth) | c/d: odd"
+            all_failed(&attempts).as_deref(),
+            Some("All models failed (2): a/b: no (auth) | c/d: odd")
         );
+        assert_eq!(all_failed(&attempts[..2]), None);
     }
 }

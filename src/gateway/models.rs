@@ -1,35 +1,97 @@
-//! Which models a run asks, from the configuration and the session's own choice.
+//! Which models a run asks, with which keys, and what their failures mean for the next run.
 
-use crate::config::Snapshot;
-use crate::model::Target;
+use crate::config::{Paths, Snapshot};
+use crate::model::choose::{self, Choice, Ref};
+use crate::model::credential::{self, Source};
+use crate::model::{Class, Target};
 use crate::session::Entry;
-use serde_json::Value;
+use std::path::PathBuf;
 
-/// The model of an installation that names none.
-const BUILT_IN: &str = "anthropic/claude-opus-4-5";
-
-/// The chosen model, then its fallbacks.
-pub fn candidates(config: &Snapshot, agent_id: &str, entry: &Entry) -> Result<Vec<Target>, String> {
-    let chosen = match (&entry.provider_override, &entry.model_override) {
-        (Some(provider), Some(model)) => format!("{provider}/{model}"),
-        _ => default_reference(config, agent_id),
-    };
-    let mut names = vec![chosen];
-    for fallback in fallbacks(config, agent_id) {
-        if !names.contains(&fallback) {
-            names.push(fallback);
-        }
-    }
-    names.iter().map(|name| resolve(config, name)).collect()
+/// The models of one run, in the order they are asked.
+pub struct Chain {
+    agent_dir: PathBuf,
+    /// Same length as `targets`.
+    sources: Vec<Option<Source>>,
+    /// Never empty.
+    pub targets: Vec<Target>,
 }
 
-/// `provider/model` of an agent's sessions that choose nothing.
-pub fn default_reference(config: &Snapshot, agent_id: &str) -> String {
-    let own = config.config.agent(agent_id).and_then(|a| a.model.as_ref());
-    let own = own.and_then(|m| m.as_str().or_else(|| m["primary"].as_str()));
-    own.or(config.config.agents.defaults.model.primary.as_deref())
-        .unwrap_or(BUILT_IN)
-        .to_string()
+impl Chain {
+    /// The session's model or the agent's, then the fallbacks; each with every key that is not
+    /// resting after a failure. The error is for people.
+    pub fn of(
+        config: &Snapshot,
+        paths: &Paths,
+        agent_id: &str,
+        entry: &Entry,
+    ) -> Result<Chain, String> {
+        let agent_dir = choose::agent_dir(paths, agent_id);
+        let asked = match (&entry.provider_override, &entry.model_override) {
+            (Some(provider), Some(model)) => Some(Ref::new(provider, model)),
+            _ => None,
+        };
+        // What is no longer allowed is passed over, as if nothing had been chosen.
+        let asked = asked
+            .filter(|model| choose::is_allowed(&config.config, model))
+            .map(|model| model.to_string());
+        let agent = config.config.agent(agent_id);
+        let mut chain = Chain {
+            agent_dir,
+            sources: Vec::new(),
+            targets: Vec::new(),
+        };
+        let mut why = None;
+        let mut resting = None;
+        for model in choose::chain(&config.config, agent, asked.as_deref()) {
+            match choose::targets(config, &chain.agent_dir, &model) {
+                Ok(choices) => {
+                    for choice in choices {
+                        if choose::is_resting(config, &chain.agent_dir, &choice) {
+                            resting.get_or_insert(choice);
+                        } else {
+                            chain.push(choice);
+                        }
+                    }
+                }
+                Err(error) => {
+                    why.get_or_insert(error.message);
+                }
+            }
+        }
+        if chain.targets.is_empty() {
+            // Better a key that may have recovered than no answer at all.
+            match resting {
+                Some(choice) => chain.push(choice),
+                None => return Err(why.unwrap_or_else(|| "no model is configured".into())),
+            }
+        }
+        Ok(chain)
+    }
+
+    fn push(&mut self, choice: Choice) {
+        self.sources.push(choice.source);
+        self.targets.push(choice.target);
+    }
+
+    /// Writes down which keys worked and which should rest.
+    pub fn learn(&self, config: &Snapshot, failed: &[(usize, Class)], worked: Option<usize>) {
+        let profile = |at: usize| match self.sources.get(at) {
+            Some(Some(Source::Profile(id))) => Some(id),
+            _ => None,
+        };
+        for (at, class) in failed {
+            if let (Some(id), Some(reason)) = (profile(*at), class.failover()) {
+                if let Err(err) = credential::failed(config, &self.agent_dir, id, reason) {
+                    log::warn!("the failure of profile {id} was not noted: {err}");
+                }
+            }
+        }
+        if let Some(id) = worked.and_then(profile) {
+            if let Err(err) = credential::worked(&self.agent_dir, id) {
+                log::warn!("the success of profile {id} was not noted: {err}");
+            }
+        }
+    }
 }
 
 /// What a session without a choice of its own uses.
@@ -41,74 +103,26 @@ pub struct Default {
 }
 
 pub fn default(config: &Snapshot, agent_id: &str) -> Default {
-    let name = default_reference(config, agent_id);
-    let target = resolve(config, &name).ok();
-    let (provider, model) = name.split_once('/').unwrap_or(("anthropic", &name));
+    let model = reference(config, agent_id);
+    let target = choose::target(config, &model).ok();
     Default {
-        provider: provider.into(),
-        model: model.into(),
         reasoning: target.as_ref().is_some_and(|t| t.reasoning),
-        context_tokens: target.map_or(200_000, |t| t.context_window),
+        context_tokens: target.map_or(choose::CONTEXT_WINDOW, |t| t.context_window),
+        provider: model.provider,
+        model: model.model,
     }
+}
+
+/// The model of an agent's sessions that choose nothing.
+pub fn reference(config: &Snapshot, agent_id: &str) -> Ref {
+    let agent = config.config.agent(agent_id);
+    choose::chain(&config.config, agent, None).remove(0)
 }
 
 /// `(alias, provider/model)` pairs.
 pub fn aliases(config: &Snapshot) -> Vec<(String, String)> {
-    config
-        .config
-        .agents
-        .defaults
-        .models
-        .iter()
-        .filter_map(|(name, settings)| Some((settings["alias"].as_str()?.into(), name.clone())))
+    choose::aliases(&config.config)
+        .into_iter()
+        .map(|(alias, model)| (alias, model.to_string()))
         .collect()
-}
-
-fn fallbacks(config: &Snapshot, agent_id: &str) -> Vec<String> {
-    let own = config
-        .config
-        .agent(agent_id)
-        .and_then(|a| a.model.as_ref())
-        .and_then(|m| m["fallbacks"].as_array());
-    match own {
-        Some(list) => list
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_string)
-            .collect(),
-        None => config.config.agents.defaults.model.fallbacks.clone(),
-    }
-}
-
-fn resolve(config: &Snapshot, name: &str) -> Result<Target, String> {
-    let (provider_id, model_id) = name
-        .split_once('/')
-        .ok_or_else(|| format!("Unknown model: {name}"))?;
-    let provider = config
-        .config
-        .models
-        .providers
-        .get(provider_id)
-        .ok_or_else(|| format!("Unknown model: {name}"))?;
-    let model = provider.models.iter().find(|m| m.id == model_id);
-    Ok(Target {
-        provider: provider_id.into(),
-        model: model_id.into(),
-        name: model_id.into(),
-        api: model
-            .and_then(|m| m.api.clone())
-            .or_else(|| provider.api.clone())
-            .unwrap_or_else(|| "openai-responses".into()),
-        base_url: provider.base_url.clone().unwrap_or_default(),
-        key: provider.api_key.clone(),
-        headers: Vec::new(),
-        reasoning: model.is_some_and(|m| m.reasoning),
-        images: model.is_some_and(|m| m.input.iter().any(|i| i == "image")),
-        tools: true,
-        context_window: model.and_then(|m| m.context_window).unwrap_or(200_000),
-        max_tokens: model.and_then(|m| m.max_tokens).unwrap_or(8192),
-        cost: [0.0; 4],
-        compat: Value::Null,
-        params: Value::Null,
-    })
 }

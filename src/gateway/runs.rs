@@ -20,7 +20,7 @@ const DELTA_EVERY: Duration = Duration::from_millis(150);
 /// How long an ended run can still be asked about.
 const REMEMBER: Duration = Duration::from_secs(600);
 /// Ended runs kept at most: what a busy ten minutes may hold.
-const MAX_ENDED: usize = 2000;
+const MAX_ENDED: usize = 500;
 /// Requests waiting for runs at most.
 const MAX_WAITERS: usize = 1000;
 

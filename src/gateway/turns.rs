@@ -2,6 +2,7 @@
 //! disk, clients are told what happens, the session entry and the caller's final answer close it.
 
 use super::core::Core;
+use super::models::{self, Chain};
 use super::pending::{self, Pending};
 use super::runs::Run;
 use crate::agent::event::{Event, Sink};
@@ -230,14 +231,16 @@ impl Flight {
     }
 
     fn finish(&self, ending: Ending, error: Option<String>) {
-        self.core.agents.runs.end(&self.run, error);
         let (finish, accepted) = {
             let mut desk = self.desk();
             (desk.finish.take(), desk.accept.take().is_none())
         };
+        // The answer to repeats is kept before the run leaves the registry: at no moment would a
+        // repeat start it anew.
         if let Some(finish) = finish {
             finish(ending, accepted);
         }
+        self.core.agents.runs.end(&self.run, error);
     }
 
     /// Ends a run that never got to its turn.
@@ -289,8 +292,9 @@ impl Flight {
         let mut memory = Tape { transcript };
         let entry = agents.sessions.entry(&self.run.key).map_err(text)?;
         let entry = entry.filter(|_| self.listed).unwrap_or_default();
-        let candidates = match super::models::candidates(config, &self.agent_id, &entry) {
-            Ok(candidates) => candidates,
+        let chain = Chain::of(config, agents.sessions.paths(), &self.agent_id, &entry);
+        let chain = match chain {
+            Ok(chain) => chain,
             Err(why) => {
                 // The words were said, whoever can or cannot answer them.
                 memory.append(&self.message)?;
@@ -298,8 +302,8 @@ impl Flight {
                 return Err(why);
             }
         };
-        let thinking = self.thinking(config, &entry, &candidates[0]);
-        let bench = Bench::new(self, config, &candidates[0]);
+        let thinking = self.thinking(config, &entry, &chain.targets[0]);
+        let bench = Bench::new(self, config, &chain.targets[0]);
         let files = workspace::load(
             &self.workspace,
             session::key::is_subagent(&self.run.key),
@@ -312,7 +316,7 @@ impl Flight {
             files: &files,
             tools: bench.tools.iter().map(|t| (t.name, t.summary)).collect(),
             thinking,
-            default_model: super::models::default_reference(config, &self.agent_id),
+            default_model: models::reference(config, &self.agent_id).to_string(),
         };
         let deadline = Instant::now() + self.timeout;
         let cancel = self.run.cancel.clone();
@@ -320,7 +324,7 @@ impl Flight {
         let outcome = turn::run(
             &Turn {
                 message: self.message.clone(),
-                candidates: &candidates,
+                candidates: &chain.targets,
                 thinking,
                 session_id: &self.session_id,
                 cancel: &self.run.cancel,
@@ -336,7 +340,13 @@ impl Flight {
             },
         );
         drop(limit);
-        let target = candidates[outcome.candidate].clone();
+        let spoke = outcome
+            .failed
+            .iter()
+            .all(|(at, _)| *at != outcome.candidate);
+        let worked = (spoke && outcome.end == End::Done).then_some(outcome.candidate);
+        chain.learn(config, &outcome.failed, worked);
+        let target = chain.targets[outcome.candidate].clone();
         let report = brief.report(&outcome.prompt, &bench.specs, &target);
         Ok((outcome, target, report))
     }
@@ -596,7 +606,7 @@ impl Brief<'_> {
         let machine = flight.core.agents.machine();
         let repo = workspace::repository(&flight.workspace);
         let heartbeat = config.heartbeat(&flight.agent_id);
-        let aliases = super::models::aliases(self.config);
+        let aliases = models::aliases(self.config);
         let zone = config.agents.defaults.user_timezone.as_deref();
         make(&Inputs {
             mode: if session::key::is_subagent(&flight.run.key) {

@@ -94,6 +94,8 @@ pub struct Outcome {
     pub payloads: Vec<Payload>,
     /// Index of the candidate that spoke last.
     pub candidate: usize,
+    /// Candidates that gave up, and why.
+    pub failed: Vec<(usize, Class)>,
     /// Of the last model call.
     pub usage: Usage,
     pub error: Option<MetaError>,
@@ -111,6 +113,7 @@ struct Run<'t, 'p> {
     shown: usize,
     said: Said,
     usage: Usage,
+    attempts: Vec<Attempt>,
 }
 
 /// How one model's part of a run ended.
@@ -131,6 +134,7 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
         shown: 0,
         said: Said::default(),
         usage: Usage::default(),
+        attempts: Vec::new(),
     };
     let first = &turn.candidates[0];
     let prompt = (run.parts.prompt)(first);
@@ -160,7 +164,6 @@ impl Run<'_, '_> {
 
     fn through_candidates(mut self, mut prompt: Prompt, started: u64) -> Outcome {
         let candidates = self.turn.candidates;
-        let mut attempts: Vec<Attempt> = Vec::new();
         let mut i = 0;
         loop {
             let target = &candidates[i];
@@ -178,7 +181,8 @@ impl Run<'_, '_> {
                 Stop::Broken(why) => return self.end(End::Failed(why), i, prompt, started),
                 Stop::Model(error) => error,
             };
-            attempts.push(Attempt {
+            self.attempts.push(Attempt {
+                candidate: i,
                 model: format!("{}/{}", target.provider, target.model),
                 error: error.message.clone(),
                 class: error.class,
@@ -195,8 +199,7 @@ impl Run<'_, '_> {
                 self.fit(&candidates[i], &prompt);
                 continue;
             }
-            if attempts.len() > 1 {
-                let why = failover::all_failed(&attempts);
+            if let Some(why) = failover::all_failed(&self.attempts) {
                 return self.end(End::Failed(why), i, prompt, started);
             }
             self.said.error = Some(error.message);
@@ -445,6 +448,11 @@ impl Run<'_, '_> {
             end,
             payloads,
             candidate,
+            failed: self
+                .attempts
+                .iter()
+                .map(|a| (a.candidate, a.class))
+                .collect(),
             usage: self.usage,
             error,
             prompt,

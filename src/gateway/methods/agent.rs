@@ -167,16 +167,16 @@ fn accept(responder: &Responder, stored: &Stored) {
     }
 }
 
-/// The second answer, and what repeats of the request get from now on.
+/// What repeats of the request get from now on, and then the second answer.
 fn finish(core: &Core, responder: &Responder, id: &str, ending: Ending) {
     match ending {
-        Ok(result) => {
-            responder.ok(&done(id, Some(&result)));
+        Ok(mut result) => {
             // The report is long and a repeat does not need it: kept answers cost memory.
-            let mut short = result;
-            short.meta.system_prompt_report = None;
-            let kept = Stored::ok(&done(id, Some(&short)));
-            core.dedupe.put(KEPT, id, kept);
+            let report = result.meta.system_prompt_report.take();
+            core.dedupe
+                .put(KEPT, id, Stored::ok(&done(id, Some(&result))));
+            result.meta.system_prompt_report = report;
+            responder.ok(&done(id, Some(&result)));
         }
         Err(why) => {
             let payload = Done {
@@ -186,12 +186,12 @@ fn finish(core: &Core, responder: &Responder, id: &str, ending: Ending) {
                 result: None,
             };
             let error = RpcError::unavailable(why.clone());
-            responder.failed(&payload, &error);
             let kept = Stored {
-                error: Some(error),
+                error: Some(error.clone()),
                 ..Stored::ok(&payload)
             };
             core.dedupe.put(KEPT, id, kept);
+            responder.failed(&payload, &error);
         }
     }
 }
