@@ -1,6 +1,7 @@
 //! Everything here starts our real binaries and talks to them as a user or a client would.
 
 mod abort;
+mod browser;
 mod chat;
 mod config;
 mod faults;
@@ -11,6 +12,7 @@ mod harness;
 mod http;
 mod local_model;
 mod man;
+mod parity;
 mod providers;
 mod restart;
 mod runner;

@@ -8,7 +8,7 @@ use webdriver::Browser;
 const CHATTED: &str = "return [...document.querySelectorAll('.bubble.assistant:not(.streaming)')].at(-1)?.innerText";
 
 fn browser(gateway: &Gateway, test: &str) -> Option<Browser> {
-    match Browser::open(gateway.home()) {
+    match Browser::open(&gateway.home()) {
         Ok(browser) => Some(browser),
         Err(why) => {
             harness::skip(test, &why);
