@@ -45,7 +45,12 @@ impl Browser {
             agent,
         };
         let started = Instant::now();
-        while browser.agent.get(format!("{}/status", browser.base)).call().is_err() {
+        while browser
+            .agent
+            .get(format!("{}/status", browser.base))
+            .call()
+            .is_err()
+        {
             if started.elapsed() > Duration::from_secs(20) {
                 return Err("chromedriver did not answer within 20 s".into());
             }
@@ -63,7 +68,8 @@ impl Browser {
     }
 
     pub fn goto(&self, url: &str) {
-        self.post("/url", &json!({ "url": url })).expect("navigates");
+        self.post("/url", &json!({ "url": url }))
+            .expect("navigates");
     }
 
     /// Evaluates a function body and returns what it returns.
@@ -77,8 +83,8 @@ impl Browser {
         let started = Instant::now();
         loop {
             let value = self.eval(script);
-            let truthy = !matches!(&value, Value::Null | Value::Bool(false))
-                && value.as_str() != Some("");
+            let truthy =
+                !matches!(&value, Value::Null | Value::Bool(false)) && value.as_str() != Some("");
             if truthy {
                 return value;
             }
@@ -98,7 +104,8 @@ impl Browser {
 
     pub fn click(&self, selector: &str) {
         let id = self.element(selector);
-        self.post(&format!("/element/{id}/click"), &json!({})).expect("clicks");
+        self.post(&format!("/element/{id}/click"), &json!({}))
+            .expect("clicks");
     }
 
     /// PNG bytes of the window.
@@ -112,7 +119,10 @@ impl Browser {
 
     fn element(&self, selector: &str) -> String {
         let found = self
-            .post("/element", &json!({"using": "css selector", "value": selector}))
+            .post(
+                "/element",
+                &json!({"using": "css selector", "value": selector}),
+            )
             .unwrap_or_else(|err| panic!("{selector}: {err}"));
         found[ELEMENT].as_str().expect("an element id").to_string()
     }
@@ -123,7 +133,12 @@ impl Browser {
             .post(format!("{}{path}", self.base))
             .send(body.to_string())
             .map_err(|err| err.to_string())?;
-        unwrap_value(&answer.body_mut().read_to_string().map_err(|err| err.to_string())?)
+        unwrap_value(
+            &answer
+                .body_mut()
+                .read_to_string()
+                .map_err(|err| err.to_string())?,
+        )
     }
 
     fn get(&self, path: &str) -> Result<Value, String> {

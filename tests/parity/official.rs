@@ -30,7 +30,10 @@ fn find() -> Result<PathBuf, String> {
     if !script.exists() {
         return Err("no official client here, and no ../shared/interop to install it".into());
     }
-    eprintln!("installing the official client into {} (a minute)", dir.display());
+    eprintln!(
+        "installing the official client into {} (a minute)",
+        dir.display()
+    );
     let output = Command::new("bash")
         .arg(script)
         .arg(&dir)

@@ -31,9 +31,8 @@ fn ask(gateway: &Gateway, args: &[&str]) -> Output {
 
 fn json(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
-    let start = text.find(['{', '[']).unwrap_or_else(|| panic!("no JSON in {text}"));
-    serde_json::from_str(text[start..].trim())
-        .unwrap_or_else(|err| panic!("{err} in {text}"))
+    let start = text.find(['{', '[']).unwrap_or(0);
+    serde_json::from_str(text[start..].trim()).unwrap_or_else(|err| panic!("{err} in {text}"))
 }
 
 /// Every method of the first issue that needs no session of its own, with its params.
@@ -53,7 +52,10 @@ const CALLS: &[(&str, &str)] = &[
     ("sessions.preview", r#"{"keys":["agent:main:main"]}"#),
     ("sessions.resolve", r#"{"key":"agent:main:main"}"#),
     ("chat.history", r#"{"sessionKey":"agent:main:main"}"#),
-    ("chat.inject", r#"{"sessionKey":"agent:main:main","message":"noted","label":"test"}"#),
+    (
+        "chat.inject",
+        r#"{"sessionKey":"agent:main:main","message":"noted","label":"test"}"#,
+    ),
     ("chat.abort", r#"{"sessionKey":"agent:main:main"}"#),
     ("agent.wait", r#"{"runId":"none","timeoutMs":0}"#),
 ];
@@ -61,7 +63,10 @@ const CALLS: &[(&str, &str)] = &[
 #[test]
 fn the_official_client_gets_through_every_operator_command() {
     if let Err(why) = official::program() {
-        return harness::skip("the_official_client_gets_through_every_operator_command", &why);
+        return harness::skip(
+            "the_official_client_gets_through_every_operator_command",
+            &why,
+        );
     }
     let gateway = Gateway::with_fake_model();
     let health = json(&ask(&gateway, &["health", "--json"]));
@@ -85,12 +90,18 @@ fn the_official_client_gets_through_every_operator_command() {
     assert!(reply.is_some_and(|text| !text.is_empty()), "{answer}");
 
     for (method, params) in CALLS {
-        let output = ask(&gateway, &["gateway", "call", method, "--params", params, "--json"]);
+        let output = ask(
+            &gateway,
+            &["gateway", "call", method, "--params", params, "--json"],
+        );
         json(&output);
     }
     let logs = ask(&gateway, &["logs", "--limit", "20", "--json"]);
     let first = String::from_utf8_lossy(&logs.stdout);
-    assert!(first.lines().any(|line| line.contains("\"type\":\"log\"")), "{first}");
+    assert!(
+        first.lines().any(|line| line.contains("\"type\":\"log\"")),
+        "{first}"
+    );
     let sessions = ask(&gateway, &["sessions"]);
     assert!(String::from_utf8_lossy(&sessions.stdout).contains("agent:main:main"));
     ask(&gateway, &["models", "status"]);

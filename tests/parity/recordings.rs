@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// The recordings whose requests this gateway serves.
 const FILES: &[&str] = &[
+    // Before anything is said.
+    "call-chat-history-empty",
     "health",
     "health-json",
     "status",
@@ -25,7 +27,6 @@ const FILES: &[&str] = &[
     "call-agent-expect-final",
     "call-agent-wait",
     "call-chat-send",
-    "call-chat-history-empty",
     "call-sessions-list",
     "call-sessions-resolve",
     "call-unknown-method",
@@ -34,6 +35,8 @@ const FILES: &[&str] = &[
 
 /// Places where the recorded value depends on what else that gateway had done or is built with.
 const ELSEWHERE: &[&str] = &[
+    // Present while a canvas host is on.
+    "$.payload.canvasHostUrl",
     // The original's catalogue of plugins and methods grows with what is installed.
     "$.payload.features",
     // Which optional fields a presence row has depends on who was connected.
@@ -62,6 +65,8 @@ fn recorded_requests_get_answers_of_the_recorded_shape() {
         );
     }
     let gateway = Gateway::with_fake_model();
+    // The recorded gateway had a session of that name and label.
+    gateway.set_session("agent:main:scratch", json!({"label": "Scratch"}));
     let mut found = Vec::new();
     for name in FILES {
         let text = std::fs::read(folder().join(format!("{name}.json"))).expect("a recording");
@@ -75,7 +80,10 @@ fn replay(gateway: &Gateway, name: &str, recording: &Value, found: &mut Vec<Stri
     let frames = recording["frames"].as_array().expect("frames");
     let mut ws: Option<(i64, Ws)> = None;
     for at in 0..frames.len() {
-        let (frame, conn) = (&frames[at]["frame"], frames[at]["conn"].as_i64().unwrap_or(0));
+        let (frame, conn) = (
+            &frames[at]["frame"],
+            frames[at]["conn"].as_i64().unwrap_or(0),
+        );
         if frames[at]["dir"] != "c2s" || frame["type"] != "req" {
             continue;
         }
@@ -107,7 +115,12 @@ fn connect(gateway: &Gateway, recorded: &Value) -> (Ws, Value) {
     let mut ws = Ws::open(gateway.port());
     let mut params = recorded.clone();
     params["auth"] = json!({"token": gateway.token()});
-    if params.as_object_mut().expect("an object").remove("device").is_some() {
+    if params
+        .as_object_mut()
+        .expect("an object")
+        .remove("device")
+        .is_some()
+    {
         params = ws.signed(params, &harness::ws::Device::new());
     }
     let id = ws.send("connect", params);
@@ -134,13 +147,17 @@ fn a_turn_with_a_tool_tells_the_recorded_events() {
         );
     };
     let recorded: Value = serde_json::from_slice(&text).expect("JSON");
-    let recorded = recorded["text-then-tool (verbose full)"].as_array().expect("events");
+    let recorded = recorded["text-then-tool (verbose full)"]
+        .as_array()
+        .expect("events");
     let gateway = Gateway::with_fake_model();
     gateway.model().reply(Reply::TextAndTools(
         "Let me check that.".into(),
         vec![("exec".into(), json!({"command": "echo hello-from-exec"}))],
     ));
-    gateway.model().reply(Reply::Text(vec!["All done.".into()], Duration::ZERO));
+    gateway
+        .model()
+        .reply(Reply::Text(vec!["All done.".into()], Duration::ZERO));
     let mut ws = gateway.connect();
     let key = "agent:main:x-tool";
     // The session must exist before its level can be set in the store.
@@ -162,10 +179,15 @@ fn a_turn_with_a_tool_tells_the_recorded_events() {
     let names = |events: &[Value]| -> Vec<String> {
         let mut names: Vec<String> = events
             .iter()
-            .filter(|e| e["payload"]["data"]["phase"] != "update" && e["payload"]["state"] != "delta")
+            .filter(|e| {
+                e["payload"]["data"]["phase"] != "update" && e["payload"]["state"] != "delta"
+            })
             .map(|e| {
                 let p = &e["payload"];
-                format!("{} {} {} {}", e["event"], p["stream"], p["data"]["phase"], p["state"])
+                format!(
+                    "{} {} {} {}",
+                    e["event"], p["stream"], p["data"]["phase"], p["state"]
+                )
             })
             .collect();
         names.dedup();

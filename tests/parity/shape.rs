@@ -5,7 +5,16 @@ use serde_json::Value;
 
 /// Keys whose text is part of the interface, not data.
 const CONSTANT: &[&str] = &[
-    "type", "event", "state", "stream", "phase", "role", "status", "code", "stopReason", "kind",
+    "type",
+    "event",
+    "state",
+    "stream",
+    "phase",
+    "role",
+    "status",
+    "code",
+    "stopReason",
+    "kind",
 ];
 
 /// Every difference, as `path: what`.
@@ -47,7 +56,11 @@ fn compare(recorded: &Value, ours: &Value, path: &str, key: &str, out: &mut Vec<
         | (Value::Bool(_), Value::Bool(_))
         | (Value::Null, _)
         | (_, Value::Null) => {}
-        _ => out.push(format!("{path}: {} where the recording has {}", name(ours), name(recorded))),
+        _ => out.push(format!(
+            "{path}: {} where the recording has {}",
+            name(ours),
+            name(recorded)
+        )),
     }
 }
 
