@@ -3,7 +3,9 @@
 mod abort;
 mod browser;
 mod chat;
+mod cli;
 mod config;
+mod ctl;
 mod faults;
 mod frames;
 mod front;

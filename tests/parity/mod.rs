@@ -2,5 +2,6 @@
 
 mod official;
 mod official_against_ours;
+mod ours_against_original;
 mod recordings;
 mod shape;
