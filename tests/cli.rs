@@ -58,7 +58,10 @@ fn mistakes_are_told_in_the_original_words_with_its_status() {
     let dir = Dir::new("cli");
     // Without a log of its own, `logs` would read the one all gateways of the machine share.
     let log = dir.path().join("none.log");
-    run(&dir, &["config", "set", "logging.file", log.to_str().unwrap()]);
+    run(
+        &dir,
+        &["config", "set", "logging.file", log.to_str().unwrap()],
+    );
     for (args, status, text) in [
         (
             &["frobnicate"][..],
