@@ -258,10 +258,7 @@ fn a_stored_device_token_is_used_and_a_stale_one_replaced_at_once() {
     .unwrap();
     let output = health(None);
     assert!(output.status.success(), "{}", err(&output));
-    assert_eq!(
-        std::fs::read_to_string(&file).unwrap().contains(token),
-        true
-    );
+    assert!(std::fs::read_to_string(&file).unwrap().contains(token));
 }
 
 #[test]
