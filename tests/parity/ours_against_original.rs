@@ -23,7 +23,13 @@ impl Original {
         let program = official::program().expect("the caller checked that it is here");
         let mut command = Command::new(program);
         command
-            .args(["gateway", "--allow-unconfigured", "--token", TOKEN, "--port"])
+            .args([
+                "gateway",
+                "--allow-unconfigured",
+                "--token",
+                TOKEN,
+                "--port",
+            ])
             .arg(port.to_string())
             .env_clear()
             .env("OPENCLAW_SKIP_CHANNELS", "1")
@@ -34,9 +40,11 @@ impl Original {
         environment(&mut command, &dir, port);
         let child = command.spawn().expect("the original starts");
         let original = Original { dir, port, child };
-        eventually("the original's gateway listening", Duration::from_secs(180), || {
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
+        eventually(
+            "the original's gateway listening",
+            Duration::from_secs(180),
+            || TcpStream::connect(("127.0.0.1", port)).ok(),
+        );
         original
     }
 
@@ -50,7 +58,11 @@ impl Original {
         environment(&mut command, &self.dir, self.port);
         let output = command.output().expect("our program starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
     }
 }
 
@@ -104,11 +116,17 @@ fn our_commands_work_with_the_gateway_of_the_original() {
     assert!(out.starts_with("Log file: "), "{out}");
     let (code, _, err) = original.ours(openclaw, &["health", "--token", "wrong"]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("unauthorized: gateway token mismatch"), "{err}");
+    assert!(
+        err.contains("unauthorized: gateway token mismatch"),
+        "{err}"
+    );
     assert_eq!(original.ours(ctl, &["status"]).0, Some(0));
     assert_eq!(original.ours(ctl, &["call", "no.such"]).0, Some(1));
     // The original takes the key and the tokens we wrote.
-    let program = official::program().expect("checked").to_string_lossy().into_owned();
+    let program = official::program()
+        .expect("checked")
+        .to_string_lossy()
+        .into_owned();
     let (code, _, err) = original.ours(&program, &["health", "--json"]);
     assert_eq!(code, Some(0), "{err}");
 }
