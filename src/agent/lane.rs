@@ -11,7 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub type Job = Box<dyn FnOnce() + Send>;
+/// Holds both slots while it runs. What it returns runs on the same thread right after they are
+/// free: whoever hears of the end there finds the session ready for more.
+pub type Job = Box<dyn FnOnce() -> Option<After> + Send>;
+pub type After = Box<dyn FnOnce() + Send>;
 
 /// The lanes there are; any other name is the main one.
 pub const MAIN: &str = "main";
@@ -42,6 +45,8 @@ struct State {
     sessions: HashMap<String, VecDeque<Waiting>>,
     lanes: HashMap<&'static str, Lane>,
     waiting: usize,
+    /// Jobs that have freed their slots and are still telling their end.
+    telling: usize,
     closed: bool,
 }
 
@@ -115,6 +120,7 @@ impl Lanes {
                 sessions: HashMap::new(),
                 lanes,
                 waiting: 0,
+                telling: 0,
                 closed: false,
             }),
             idle: Condvar::new(),
@@ -217,9 +223,9 @@ impl Lanes {
         let (state, _) = self
             .0
             .idle
-            .wait_timeout_while(state, grace, |s| s.lanes.values().any(|l| l.active > 0))
+            .wait_timeout_while(state, grace, |s| !s.is_idle())
             .unwrap_or_else(PoisonError::into_inner);
-        state.lanes.values().all(|l| l.active == 0)
+        state.is_idle()
     }
 
     fn spawn(&self, ready: Ready) -> Result<(), String> {
@@ -237,12 +243,22 @@ impl Lanes {
             let Ready { key, lane, job } = ready;
             // A bug in one turn must not cost its session the slot for ever (debug builds; a
             // release build aborts and the supervisor starts a new core).
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            let after = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
                 log::error!("a run of session {key} ended in a panic");
+                None
+            });
+            let next = {
+                let mut state = self.0.lock();
+                state.release(&key, lane);
+                state.telling += 1;
+                self.start_ready(&mut state, Some(lane))
+            };
+            if let Some(after) = after {
+                if catch_unwind(AssertUnwindSafe(after)).is_err() {
+                    log::error!("the end of a run of session {key} could not be told");
+                }
             }
-            let mut state = self.0.lock();
-            state.release(&key, lane);
-            let next = self.start_ready(&mut state, Some(lane));
+            self.0.lock().telling -= 1;
             self.0.idle.notify_all();
             match next {
                 Some(next) => ready = next,
@@ -278,6 +294,10 @@ impl Shared {
 }
 
 impl State {
+    fn is_idle(&self) -> bool {
+        self.telling == 0 && self.lanes.values().all(|lane| lane.active == 0)
+    }
+
     /// The session's slot is held: takes the lane's, or waits for it.
     fn admit(&mut self, key: String, waiting: Waiting) -> Option<Ready> {
         let lane = self.lanes.get_mut(waiting.lane)?;
@@ -391,6 +411,7 @@ mod tests {
                         wait.lock().unwrap().recv().unwrap();
                         running.fetch_sub(1, Ordering::SeqCst);
                         say.send(i).unwrap();
+                        None
                     }),
                 )
                 .unwrap();
@@ -422,6 +443,7 @@ mod tests {
                     Box::new(move || {
                         say.send(()).unwrap();
                         wait.lock().unwrap().recv().unwrap();
+                        None
                     }),
                 )
                 .unwrap();
@@ -455,22 +477,32 @@ mod tests {
             .submit(
                 "a",
                 MAIN,
-                Box::new(move || wait.lock().unwrap().recv().unwrap()),
+                Box::new(move || {
+                    wait.lock().unwrap().recv().unwrap();
+                    None
+                }),
             )
             .unwrap();
         let dropped = Arc::new(AtomicUsize::new(0));
         for _ in 0..MAX_WAITING_PER_SESSION {
             let count = Count(dropped.clone());
             lanes
-                .submit("a", MAIN, Box::new(move || drop(count)))
+                .submit(
+                    "a",
+                    MAIN,
+                    Box::new(move || {
+                        drop(count);
+                        None
+                    }),
+                )
                 .unwrap();
         }
-        let refused = lanes.submit("a", MAIN, Box::new(|| {})).unwrap_err();
+        let refused = lanes.submit("a", MAIN, Box::new(|| None)).unwrap_err();
         assert!(matches!(refused, Refused::SessionFull { .. }));
         assert!(!lanes.close(Duration::ZERO));
         assert_eq!(dropped.load(Ordering::SeqCst), MAX_WAITING_PER_SESSION);
         assert_eq!(
-            lanes.submit("b", MAIN, Box::new(|| {})),
+            lanes.submit("b", MAIN, Box::new(|| None)),
             Err(Refused::Closed)
         );
         open.send(()).unwrap();
@@ -485,9 +517,35 @@ mod tests {
             .unwrap();
         let (say, heard) = mpsc::channel();
         lanes
-            .submit("a", CRON, Box::new(move || say.send(()).unwrap()))
+            .submit(
+                "a",
+                CRON,
+                Box::new(move || {
+                    say.send(()).unwrap();
+                    None
+                }),
+            )
             .unwrap();
         heard.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(lanes.close(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn the_end_is_told_when_the_session_is_free_again() {
+        let lanes = Lanes::new(Limits::default());
+        let (say, heard) = mpsc::channel();
+        let again = lanes.clone();
+        let job: Job = Box::new(move || {
+            Some(Box::new(move || {
+                let placed = again.submit("a", MAIN, Box::new(|| None)).unwrap();
+                say.send(placed).unwrap();
+            }))
+        });
+        lanes.submit("a", MAIN, job).unwrap();
+        assert_eq!(
+            heard.recv_timeout(Duration::from_secs(5)),
+            Ok(Placed::Running)
+        );
         assert!(lanes.close(Duration::from_secs(5)));
     }
 }

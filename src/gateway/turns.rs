@@ -6,7 +6,7 @@ use super::models::{self, Chain};
 use super::pending::{self, Pending};
 use super::runs::Run;
 use crate::agent::event::{Event, Sink};
-use crate::agent::lane::Placed;
+use crate::agent::lane::{After, Placed};
 use crate::agent::prompt::{self, Inputs, Machine, Mode, Prompt, Sandbox};
 use crate::agent::turn::{self, Call, End, Memory, Outcome, Parts, Ran, Toolbox, Turn};
 use crate::agent::workspace::{self, Injected};
@@ -112,7 +112,7 @@ pub fn start(core: &Arc<Core>, start: Start) {
     let placed = core
         .agents
         .lanes
-        .submit(&slot, &lane, Box::new(move || ticket.0.fly()));
+        .submit(&slot, &lane, Box::new(move || Some(ticket.fly())));
     let dropped = {
         let mut desk = flight.desk();
         desk.launching = false;
@@ -164,8 +164,21 @@ struct Desk {
     dropped: bool,
 }
 
+/// A flight that is over, but not told.
+struct Landing {
+    flown: Result<(Outcome, Target, Report), String>,
+    took: Duration,
+}
+
 /// The job's hold on its flight: a job that is dropped unrun still answers its caller.
 struct Ticket(Arc<Flight>);
+
+impl Ticket {
+    fn fly(self) -> After {
+        let landing = self.0.fly();
+        Box::new(move || self.0.land(landing))
+    }
+}
 
 impl Drop for Ticket {
     fn drop(&mut self) {
@@ -209,24 +222,23 @@ impl Flight {
                 return;
             }
         }
-        let accept = desk.accept.take();
-        drop(desk);
-        if let Some(accept) = accept {
+        // Under the lock, so that the run's own answers come after this one.
+        if let Some(accept) = desk.accept.take() {
             accept();
         }
     }
 
     /// The message is in the transcript.
     fn stored(&self) {
-        let (accept, pending) = {
+        let pending = {
             let mut desk = self.desk();
-            (desk.accept.take(), desk.pending.take())
+            if let Some(accept) = desk.accept.take() {
+                accept();
+            }
+            desk.pending.take()
         };
         if let Some(pending) = pending {
             pending.done();
-        }
-        if let Some(accept) = accept {
-            accept();
         }
     }
 
@@ -254,19 +266,30 @@ impl Flight {
         self.finish(Err(why.into()), Some(why.into()));
     }
 
-    fn fly(&self) {
+    /// Does the turn; what it returns tells the end.
+    fn fly(&self) -> Landing {
         self.desk().started = true;
         let config = self.core.config.current();
         let began = Instant::now();
-        match self.turn(&config) {
+        let flown = self.turn(&config);
+        if let Ok((outcome, target, _)) = &flown {
+            if self.listed {
+                self.note(outcome, target);
+            }
+        }
+        Landing {
+            flown,
+            took: began.elapsed(),
+        }
+    }
+
+    fn land(&self, landing: Landing) {
+        match landing.flown {
             Err(why) => {
                 log::error!("run {} failed: {why}", self.run.id);
                 self.fail(&why);
             }
             Ok((outcome, target, report)) => {
-                if self.listed {
-                    self.note(&outcome, &target);
-                }
                 outcome.tell_end(self);
                 let error = match &outcome.end {
                     End::Failed(why) => Some(why.clone()),
@@ -275,7 +298,7 @@ impl Flight {
                 };
                 let ending = match &error {
                     Some(why) => Err(why.clone()),
-                    None => Ok(self.result(outcome, &target, report, began.elapsed())),
+                    None => Ok(self.result(outcome, &target, report, landing.took)),
                 };
                 self.finish(ending, error);
             }
