@@ -105,14 +105,10 @@ fn a_transcript_that_cannot_be_written_fails_the_run_and_says_so() {
             first
         }
     };
-    assert_eq!(send(&mut ws, "f1")["ok"], true);
+    let first = send(&mut ws, "f1");
+    let id = &first["payload"]["result"]["meta"]["agentMeta"]["sessionId"];
     let sessions = gateway.state().join("agents/main/sessions");
-    let file = fs::read_dir(&sessions)
-        .unwrap()
-        .flatten()
-        .map(|e| e.path())
-        .find(|p| p.extension().is_some_and(|e| e == "jsonl"))
-        .unwrap();
+    let file = sessions.join(format!("{}.jsonl", id.as_str().unwrap()));
     let kept = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();

@@ -324,3 +324,61 @@ fn waiting_for_a_run_ends_with_it() {
     assert!(waited["endedAt"].as_u64() > waited["startedAt"].as_u64());
     assert_eq!(wait(&mut other, 0), waited);
 }
+
+#[test]
+fn commands_run_in_the_tool_runner_and_are_shown_to_who_asked() {
+    let gateway = Gateway::with_fake_model();
+    gateway.model().reply(Reply::Tools(vec![(
+        "exec".into(),
+        json!({"command": "echo hello-from-exec"}),
+    )]));
+    gateway.model().say(&["All done."]);
+    let mut plain = gateway.connect();
+    let mut ws = Ws::open(gateway.port());
+    let mut hello = ws.params(gateway.token());
+    hello["caps"] = json!(["tool-events"]);
+    ws.hello(&hello).unwrap();
+    gateway.edit_config(|config| config["agents"]["defaults"]["verboseDefault"] = json!("full"));
+    gateway.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    let (_, last) = agent(&mut ws, say("run it", "r1"));
+    assert_eq!(
+        last["payload"]["result"]["payloads"][0]["text"], "All done.",
+        "{last}"
+    );
+    let second = gateway.model().requests().remove(1).to_string();
+    assert!(second.contains("hello-from-exec"), "{second}");
+    let done = ws.event_where("agent", |p| p["data"]["phase"] == "result");
+    let data = &done["payload"]["data"];
+    assert_eq!(data["meta"], "echo hello-from-exec");
+    assert_eq!(data["isError"], false);
+    assert_eq!(data["result"]["content"][0]["text"], "hello-from-exec");
+    assert_eq!(data["result"]["details"]["status"], "completed");
+    let seen = plain.events_within(Duration::from_millis(50));
+    assert!(seen.iter().all(|e| e["payload"]["stream"] != "tool"));
+    assert!(seen.iter().any(|e| e["payload"]["state"] == "final"));
+}
+
+#[test]
+fn a_stop_ends_the_command_that_runs() {
+    let gateway = Gateway::with_fake_model();
+    gateway.model().reply(Reply::Tools(vec![(
+        "exec".into(),
+        json!({"command": "echo $$ > pid; sleep 300"}),
+    )]));
+    let mut ws = gateway.connect();
+    let params = json!({"sessionKey": MAIN, "message": "run", "idempotencyKey": "s1"});
+    ws.call("chat.send", params).unwrap();
+    let file = gateway.workspace().join("pid");
+    let pid: u32 = crate::harness::eventually("the command", Duration::from_secs(10), || {
+        fs::read_to_string(&file).ok()?.trim().parse().ok()
+    });
+    let stop = json!({"sessionKey": MAIN});
+    assert_eq!(ws.call("chat.abort", stop).unwrap()["aborted"], true);
+    crate::harness::eventually("the command's end", Duration::from_secs(5), || {
+        (!crate::harness::proc::is_alive(pid)).then_some(())
+    });
+    let params = json!({"sessionKey": MAIN, "message": "next", "idempotencyKey": "s2"});
+    ws.call("chat.send", params).unwrap();
+    ws.event_where("chat", |p| p["runId"] == "s2" && p["state"] == "final");
+}
