@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_secs(30);
 const SWEEP_EVERY: u32 = 2;
 /// Turns end this fast, or not at all, when nobody is left to ask for more time.
 const ORPHAN_GRACE: Duration = Duration::from_millis(500);
+/// After this long what the start left behind is given back to the kernel.
+const SETTLED: Duration = Duration::from_secs(1);
 /// The control thread parses one line at a time and calls nothing else.
 const CONTROL_STACK: usize = 64 * 1024;
 
@@ -201,17 +203,24 @@ fn serve(started: Started) -> Result<(), Error> {
     health::refresh_soon(&core);
     process::trim_heap();
 
+    let mut settled = Some(Instant::now() + SETTLED);
     let mut ticks = 0u32;
     let mut next_tick = Instant::now() + TICK;
     loop {
-        let event = match events.recv_deadline(next_tick) {
+        let event = match events.recv_deadline(settled.unwrap_or(next_tick)) {
             Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) if settled.take().is_some() => {
+                process::trim_heap();
+                process::unmap_cold_code();
+                continue;
+            }
             Err(RecvTimeoutError::Timeout) => {
                 next_tick += TICK;
                 ticks = ticks.wrapping_add(1);
                 core.tick();
                 if ticks % SWEEP_EVERY == 0 {
                     core.sweep();
+                    process::unmap_cold_code();
                 }
                 continue;
             }

@@ -338,6 +338,7 @@ impl Supervisor {
                 self.served = true;
                 if std::mem::take(&mut self.owes_ready) {
                     self.notifier.ready(&status);
+                    process::unmap_cold_code();
                 } else {
                     self.notifier.status(&status);
                 }
