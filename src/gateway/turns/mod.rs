@@ -1,31 +1,31 @@
 //! Starting a turn and seeing it to its end: the caller is acknowledged when its message is on
 //! disk, clients are told what happens, the session entry and the caller's final answer close it.
 
+mod bench;
+mod brief;
+mod tape;
+
 use super::core::Core;
 use super::models::{self, Chain};
 use super::pending::{self, Pending};
 use super::runs::Run;
 use crate::agent::event::{Event, Sink};
 use crate::agent::lane::{After, Placed};
-use crate::agent::prompt::{self, Inputs, Machine, Mode, Prompt, Sandbox};
-use crate::agent::turn::{self, Call, End, Memory, Outcome, Parts, Ran, Toolbox, Turn};
-use crate::agent::workspace::{self, Injected};
-use crate::agent::{history, inbound};
-use crate::base::cancel::Cancel;
+use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
+use crate::agent::{history, inbound, workspace};
 use crate::base::time::now_ms;
 use crate::config::Snapshot;
-use crate::model::{Target, ToolSpec};
-use crate::session::{self, Entry, Opening, Transcript};
-use crate::tool::{self, Output, Tool, policy};
-use crate::wire::gateway::agent::{AgentMeta, Meta, Report, ReportSandbox, RunResult, Tokens};
+use crate::model::Target;
+use crate::session::{self, Entry, Opening};
+use crate::wire::gateway::agent::{AgentMeta, Meta, Report, RunResult, Tokens};
 use crate::wire::message::{Block, Content, Message, User};
-use serde_json::{Value, json};
+use bench::Bench;
+use brief::{Brief, FILE_CHARS};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tape::Tape;
 
-/// Characters of one injected workspace file when the configuration does not say.
-const FILE_CHARS: usize = 20_000;
 /// A run without any limit of its own (`timeout: 0`): thirty days.
 pub const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Seconds of a run when the configuration does not say.
@@ -454,215 +454,4 @@ fn content(text: &str, images: &[Block]) -> Content {
 
 fn text(err: session::Error) -> String {
     err.to_string()
-}
-
-/// The transcript as the turn's memory.
-struct Tape {
-    transcript: Transcript,
-}
-
-impl Memory for Tape {
-    fn context(&mut self) -> &[Message] {
-        self.transcript.context()
-    }
-
-    fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String> {
-        let transcript = &mut self.transcript;
-        if transcript.is_new() {
-            transcript
-                .append_model_change(&target.provider, &target.model)
-                .map_err(text)?;
-            transcript.append_thinking_level(thinking).map_err(text)?;
-        }
-        let same = transcript.model_snapshot().is_some_and(|s| {
-            s["provider"] == target.provider.as_str() && s["modelId"] == target.model.as_str()
-        });
-        if same {
-            return Ok(());
-        }
-        let snapshot = json!({
-            "timestamp": now_ms(),
-            "provider": target.provider,
-            "modelApi": target.api,
-            "modelId": target.model,
-        });
-        transcript
-            .append_custom(session::MODEL_SNAPSHOT, &snapshot)
-            .map_err(text)
-    }
-
-    fn append(&mut self, message: &Message) -> Result<(), String> {
-        self.transcript
-            .append(message.clone())
-            .map(drop)
-            .map_err(text)
-    }
-
-    fn settle(&mut self) -> Result<(), String> {
-        self.transcript.finish_turn().map_err(text)
-    }
-}
-
-/// The tools this run may use.
-struct Bench<'a> {
-    flight: &'a Flight,
-    config: Arc<Snapshot>,
-    tools: Vec<&'static Tool>,
-    specs: Vec<ToolSpec>,
-}
-
-impl<'a> Bench<'a> {
-    fn new(flight: &'a Flight, config: &Arc<Snapshot>, target: &Target) -> Bench<'a> {
-        let caller = policy::Caller {
-            agent_id: &flight.agent_id,
-            session_key: &flight.run.key,
-            provider: &target.provider,
-            model: &target.model,
-        };
-        let tools = if prompt::takes_tools(target) {
-            policy::allowed(config, &caller)
-        } else {
-            Vec::new()
-        };
-        let specs = tools
-            .iter()
-            .map(|tool| ToolSpec {
-                name: tool.name.into(),
-                description: tool.description.into(),
-                parameters: serde_json::from_str(tool.parameters).unwrap_or(Value::Null),
-            })
-            .collect();
-        Bench {
-            flight,
-            config: config.clone(),
-            tools,
-            specs,
-        }
-    }
-}
-
-impl Toolbox for Bench<'_> {
-    fn specs(&self) -> &[ToolSpec] {
-        &self.specs
-    }
-
-    fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
-        let flight = self.flight;
-        let done = tool::run(
-            call.name,
-            &tool::Call {
-                id: call.id,
-                arguments: call.arguments,
-            },
-            &tool::Context {
-                agent_id: &flight.agent_id,
-                session_key: &flight.run.key,
-                run_id: &flight.run.id,
-                workspace: flight.workspace.clone(),
-                config: self.config.clone(),
-                cancel,
-                update,
-                tools: &self.tools,
-                processes: &flight.core.agents.processes,
-            },
-        );
-        Ran {
-            failed: done.failed(),
-            refused: done.is_error,
-            output: Output {
-                content: done.content,
-                details: done.details,
-            },
-        }
-    }
-}
-
-/// What the prompt of this run is made from.
-struct Brief<'a> {
-    flight: &'a Flight,
-    config: &'a Snapshot,
-    entry: &'a Entry,
-    files: &'a [Injected],
-    tools: Vec<(&'a str, &'a str)>,
-    thinking: &'a str,
-    default_model: String,
-}
-
-impl Brief<'_> {
-    fn prompt(&self, target: &Target) -> Prompt {
-        self.with_inputs(|inputs| prompt::build(inputs, target))
-    }
-
-    fn report(&self, prompt: &Prompt, specs: &[ToolSpec], target: &Target) -> Report {
-        let report = self.with_inputs(|inputs| prompt.report(inputs, specs));
-        let mode = self.config.config.agents.defaults.sandbox.mode.as_deref();
-        Report {
-            generated_at: now_ms(),
-            session_id: self.flight.session_id.clone(),
-            session_key: self.flight.run.key.clone(),
-            provider: target.provider.clone(),
-            model: target.model.clone(),
-            sandbox: ReportSandbox {
-                mode: mode.unwrap_or("off").into(),
-                sandboxed: self.sandbox().is_some(),
-            },
-            ..report
-        }
-    }
-
-    fn sandbox(&self) -> Option<Sandbox<'static>> {
-        let flight = self.flight;
-        let access = tool::confine::mode(&self.config.config, &flight.agent_id, &flight.run.key)?;
-        Some(Sandbox {
-            workspace_access: match access {
-                tool::confine::Access::Write => "rw",
-                tool::confine::Access::Read => "ro",
-                tool::confine::Access::None => "none",
-            },
-            network: false,
-        })
-    }
-
-    fn with_inputs<T>(&self, make: impl FnOnce(&Inputs) -> T) -> T {
-        let flight = self.flight;
-        let config = &self.config.config;
-        let machine = flight.core.agents.machine();
-        let repo = workspace::repository(&flight.workspace);
-        let heartbeat = config.heartbeat(&flight.agent_id);
-        let aliases = models::aliases(self.config);
-        let zone = config.agents.defaults.user_timezone.as_deref();
-        make(&Inputs {
-            mode: if session::key::is_subagent(&flight.run.key) {
-                Mode::Minimal
-            } else {
-                Mode::Full
-            },
-            agent_id: &flight.agent_id,
-            workspace: &flight.workspace,
-            files: self.files,
-            tools: &self.tools,
-            aliases: &aliases,
-            zone: zone.unwrap_or(&machine.zone),
-            owners: &[],
-            extra: flight.extra.as_deref(),
-            heartbeat: (flight.agent_id == config.default_agent_id())
-                .then_some(heartbeat.prompt.as_str()),
-            sandbox: self.sandbox(),
-            machine: Machine {
-                host: &machine.host,
-                os: &machine.os,
-                arch: machine.arch,
-                repo: repo.as_deref(),
-            },
-            default_model: &self.default_model,
-            channel: flight.channel.as_deref(),
-            thinking: self.thinking,
-            reasoning: self.entry.reasoning_level.as_deref().unwrap_or("off"),
-            max_file_chars: config
-                .agents
-                .defaults
-                .bootstrap_max_chars
-                .unwrap_or(FILE_CHARS),
-        })
-    }
 }

@@ -1,0 +1,84 @@
+//! The tools a run may use, as the turn calls them.
+
+use super::Flight;
+use crate::agent::prompt;
+use crate::agent::turn::{Call, Ran, Toolbox};
+use crate::base::cancel::Cancel;
+use crate::config::Snapshot;
+use crate::model::{Target, ToolSpec};
+use crate::tool::{self, Output, Tool, policy};
+use serde_json::Value;
+use std::sync::Arc;
+
+pub struct Bench<'a> {
+    flight: &'a Flight,
+    config: Arc<Snapshot>,
+    pub tools: Vec<&'static Tool>,
+    pub specs: Vec<ToolSpec>,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(flight: &'a Flight, config: &Arc<Snapshot>, target: &Target) -> Bench<'a> {
+        let caller = policy::Caller {
+            agent_id: &flight.agent_id,
+            session_key: &flight.run.key,
+            provider: &target.provider,
+            model: &target.model,
+        };
+        let tools = if prompt::takes_tools(target) {
+            policy::allowed(config, &caller)
+        } else {
+            Vec::new()
+        };
+        let specs = tools
+            .iter()
+            .map(|tool| ToolSpec {
+                name: tool.name.into(),
+                description: tool.description.into(),
+                parameters: serde_json::from_str(tool.parameters).unwrap_or(Value::Null),
+            })
+            .collect();
+        Bench {
+            flight,
+            config: config.clone(),
+            tools,
+            specs,
+        }
+    }
+}
+
+impl Toolbox for Bench<'_> {
+    fn specs(&self) -> &[ToolSpec] {
+        &self.specs
+    }
+
+    fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
+        let flight = self.flight;
+        let done = tool::run(
+            call.name,
+            &tool::Call {
+                id: call.id,
+                arguments: call.arguments,
+            },
+            &tool::Context {
+                agent_id: &flight.agent_id,
+                session_key: &flight.run.key,
+                run_id: &flight.run.id,
+                workspace: flight.workspace.clone(),
+                config: self.config.clone(),
+                cancel,
+                update,
+                tools: &self.tools,
+                processes: &flight.core.agents.processes,
+            },
+        );
+        Ran {
+            failed: done.failed(),
+            refused: done.is_error,
+            output: Output {
+                content: done.content,
+                details: done.details,
+            },
+        }
+    }
+}

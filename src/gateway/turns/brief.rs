@@ -1,0 +1,104 @@
+//! What the system prompt of a run is made from.
+
+use super::Flight;
+use crate::agent::prompt::{self, Inputs, Machine, Mode, Prompt, Sandbox};
+use crate::agent::workspace::{self, Injected};
+use crate::base::time::now_ms;
+use crate::config::Snapshot;
+use crate::gateway::models;
+use crate::model::{Target, ToolSpec};
+use crate::session::{self, Entry};
+use crate::tool;
+use crate::wire::gateway::agent::{Report, ReportSandbox};
+
+/// Characters of one injected workspace file when the configuration does not say.
+pub const FILE_CHARS: usize = 20_000;
+
+pub(super) struct Brief<'a> {
+    pub flight: &'a Flight,
+    pub config: &'a Snapshot,
+    pub entry: &'a Entry,
+    pub files: &'a [Injected],
+    pub tools: Vec<(&'a str, &'a str)>,
+    pub thinking: &'a str,
+    pub default_model: String,
+}
+
+impl Brief<'_> {
+    pub fn prompt(&self, target: &Target) -> Prompt {
+        self.with_inputs(|inputs| prompt::build(inputs, target))
+    }
+
+    pub fn report(&self, prompt: &Prompt, specs: &[ToolSpec], target: &Target) -> Report {
+        let report = self.with_inputs(|inputs| prompt.report(inputs, specs));
+        let mode = self.config.config.agents.defaults.sandbox.mode.as_deref();
+        Report {
+            generated_at: now_ms(),
+            session_id: self.flight.session_id.clone(),
+            session_key: self.flight.run.key.clone(),
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            sandbox: ReportSandbox {
+                mode: mode.unwrap_or("off").into(),
+                sandboxed: self.sandbox().is_some(),
+            },
+            ..report
+        }
+    }
+
+    fn sandbox(&self) -> Option<Sandbox<'static>> {
+        let flight = self.flight;
+        let access = tool::confine::mode(&self.config.config, &flight.agent_id, &flight.run.key)?;
+        Some(Sandbox {
+            workspace_access: match access {
+                tool::confine::Access::Write => "rw",
+                tool::confine::Access::Read => "ro",
+                tool::confine::Access::None => "none",
+            },
+            network: false,
+        })
+    }
+
+    fn with_inputs<T>(&self, make: impl FnOnce(&Inputs) -> T) -> T {
+        let flight = self.flight;
+        let config = &self.config.config;
+        let machine = flight.core.agents.machine();
+        let repo = workspace::repository(&flight.workspace);
+        let heartbeat = config.heartbeat(&flight.agent_id);
+        let aliases = models::aliases(self.config);
+        let zone = config.agents.defaults.user_timezone.as_deref();
+        make(&Inputs {
+            mode: if session::key::is_subagent(&flight.run.key) {
+                Mode::Minimal
+            } else {
+                Mode::Full
+            },
+            agent_id: &flight.agent_id,
+            workspace: &flight.workspace,
+            files: self.files,
+            tools: &self.tools,
+            aliases: &aliases,
+            zone: zone.unwrap_or(&machine.zone),
+            owners: &[],
+            extra: flight.extra.as_deref(),
+            heartbeat: (flight.agent_id == config.default_agent_id())
+                .then_some(heartbeat.prompt.as_str()),
+            sandbox: self.sandbox(),
+            machine: Machine {
+                host: &machine.host,
+                os: &machine.os,
+                arch: machine.arch,
+                repo: repo.as_deref(),
+            },
+            default_model: &self.default_model,
+            channel: flight.channel.as_deref(),
+            thinking: self.thinking,
+            reasoning: self.entry.reasoning_level.as_deref().unwrap_or("off"),
+            max_file_chars: config
+                .agents
+                .defaults
+                .bootstrap_max_chars
+                .unwrap_or(FILE_CHARS),
+        })
+    }
+}
