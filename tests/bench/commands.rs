@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 const ROUNDS: usize = 21;
+pub const PROBE: &str = "--probe";
 const BINARIES: &[(&str, &str)] = &[
     ("openclaw", env!("CARGO_BIN_EXE_openclaw")),
     ("openclawctl", env!("CARGO_BIN_EXE_openclawctl")),
@@ -59,10 +60,40 @@ fn figure(gateway: &Gateway, args: &[&str]) -> String {
     )
 }
 
+/// Run through a small copy of this program: a child's peak starts from its parent's size, and the
+/// bench itself is large by now.
+fn run(command: &Command) -> (f64, u64) {
+    let mut probe = Command::new(std::env::current_exe().expect("this program"));
+    probe
+        .arg(PROBE)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stderr(Stdio::null());
+    let output = probe.output().expect("this program starts");
+    let text = String::from_utf8(output.stdout).expect("two numbers");
+    let mut numbers = text.split_whitespace();
+    let mut next = || {
+        numbers
+            .next()
+            .and_then(|n| n.parse::<f64>().ok())
+            .expect("a number")
+    };
+    (next(), next() as u64)
+}
+
+/// `--probe PROGRAM ARGS`: prints its wall time in milliseconds and its peak size in KiB.
 #[expect(clippy::zombie_processes, reason = "wait4 reaps it")]
-fn run(command: &mut Command) -> (f64, u64) {
+pub fn probe(words: &[String]) {
     let started = Instant::now();
-    let child = command
+    let child = Command::new(&words[0])
+        .args(&words[1..])
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -73,8 +104,5 @@ fn run(command: &mut Command) -> (f64, u64) {
     let mut usage = unsafe { std::mem::zeroed::<libc::rusage>() };
     // std's wait throws the child's rusage away. SAFETY: both pointers are to live locals.
     unsafe { libc::wait4(pid, &mut status, 0, &mut usage) };
-    (
-        ms(started.elapsed()),
-        u64::try_from(usage.ru_maxrss).unwrap_or(0),
-    )
+    println!("{} {}", ms(started.elapsed()), usage.ru_maxrss);
 }

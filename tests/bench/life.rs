@@ -13,8 +13,8 @@ pub fn rows(report: &Report) {
     for _ in 0..ROUNDS {
         let setup = Setup::new();
         let port = setup.port;
-        let started = Instant::now();
         let (mut gateway, _) = setup.launch();
+        let started = gateway.spawned();
         let mut stream = connect(port);
         accepted.push(ms(started.elapsed()));
         ask(&mut stream);

@@ -22,6 +22,12 @@ mod turns;
 use report::Report;
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = &words[..] {
+        if first == commands::PROBE {
+            return commands::probe(rest);
+        }
+    }
     let mut report = Report::from_args();
     report.section("memory", memory::rows);
     report.section("life", life::rows);

@@ -87,7 +87,8 @@ fn four_at_once(gateway: &Gateway) -> u64 {
     peak.load(Ordering::Relaxed)
 }
 
-/// Percent of growth after `count` turns over short sessions, counted from the hundredth.
+/// Percent of growth after `count` turns, counted from the first tenth, when the bounded caches
+/// are full.
 fn growth(count: usize) -> f64 {
     let gateway = Gateway::with_fake_model();
     let mut ws = gateway.connect();
@@ -99,7 +100,7 @@ fn growth(count: usize) -> f64 {
     };
     let mut before = 0.0;
     for i in 0..count {
-        if i == 100.min(count - 1) {
+        if i == count / 10 {
             before = pss();
         }
         // A new session now and then, so that neither history nor index grows without end.

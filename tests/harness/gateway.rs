@@ -29,6 +29,7 @@ pub struct Gateway {
     dir: Dir,
     port: u16,
     child: Child,
+    spawned: Instant,
     notify: UnixDatagram,
     model: Option<FakeModel>,
     args: Vec<String>,
@@ -109,12 +110,14 @@ impl Setup {
         let path = self.dir.path();
         write_config(path, &self.config);
         let notify = UnixDatagram::bind(path.join("notify")).expect("a socket");
+        let spawned = Instant::now();
         let child = spawn(path, &self.args, &self.env);
         let pid = child.id();
         let gateway = Gateway {
             dir: self.dir,
             port: self.port,
             child,
+            spawned,
             notify,
             model: self.model,
             args: self.args,
@@ -212,6 +215,11 @@ impl Gateway {
 
     pub fn model(&self) -> &FakeModel {
         self.model.as_ref().expect("started with a fake model")
+    }
+
+    /// Just before the program was started.
+    pub fn spawned(&self) -> Instant {
+        self.spawned
     }
 
     /// The supervisor.

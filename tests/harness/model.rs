@@ -137,8 +137,7 @@ impl FakeModel {
         stream.set_nodelay(true).expect("a TCP option");
         let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
         let mut writer = stream;
-        while let Some(body) = read_request(&mut reader) {
-            let arrived = Instant::now();
+        while let Some((arrived, body)) = read_request(&mut reader) {
             let reply = {
                 let mut state = self.lock();
                 state.requests.push(body);
@@ -162,7 +161,12 @@ impl FakeModel {
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Value> {
+/// A request's body, and when its first byte came.
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(Instant, Value)> {
+    if reader.fill_buf().ok()?.is_empty() {
+        return None;
+    }
+    let arrived = Instant::now();
     let mut length = 0;
     let mut line = String::new();
     loop {
@@ -180,7 +184,10 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Value> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(serde_json::from_slice(&body).unwrap_or(Value::Null))
+    Some((
+        arrived,
+        serde_json::from_slice(&body).unwrap_or(Value::Null),
+    ))
 }
 
 /// False when the peer went away first.
