@@ -1,12 +1,33 @@
 //! Chat windows: sending, history, stop words, injected lines, two of them at once.
 
-use crate::harness::{Gateway, Setup};
+use crate::harness::{Gateway, Setup, Ws};
 use serde_json::{Value, json};
 
 const MAIN: &str = "agent:main:main";
 
 fn message(text: &str, id: &str) -> Value {
     json!({"sessionKey": MAIN, "message": text, "idempotencyKey": id})
+}
+
+#[test]
+fn a_new_session_keeps_its_key_and_forgets_the_conversation() {
+    let gateway = Gateway::with_fake_model();
+    let mut ws = gateway.connect();
+    let key = MAIN;
+    let say = |ws: &mut Ws, text: &str, id: &str| {
+        let params = json!({"sessionKey": key, "message": text, "idempotencyKey": id});
+        ws.call("chat.send", params).unwrap();
+        ws.event_where("chat", |p| p["runId"] == id && p["state"] == "final");
+        ws.call("chat.history", json!({"sessionKey": key})).unwrap()
+    };
+    let before = say(&mut ws, "Remember the number 41", "n1");
+    let after = say(&mut ws, "/new", "n2");
+    assert_ne!(before["sessionId"], after["sessionId"]);
+    assert_eq!(after["messages"].as_array().unwrap().len(), 2);
+    let asked = gateway.model().requests();
+    assert!(!asked[1].to_string().contains("41"), "{}", asked[1]);
+    let third = say(&mut ws, "/reset What is next?", "n3");
+    assert!(third["messages"][0].to_string().contains("What is next?"));
 }
 
 #[test]

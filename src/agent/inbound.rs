@@ -21,6 +21,21 @@ pub fn is_stop(text: &str) -> bool {
         .any(|word| text.eq_ignore_ascii_case(word))
 }
 
+/// What the model reads when a person asked for a new session and said no more.
+pub const GREET: &str = "A new session begins because the person asked for it (/new or /reset). \
+     Greet them in your own voice, in one to three sentences, and ask what they would like to do. \
+     Say nothing of files, tools or how this works.";
+
+/// The rest of a message that asks for a new session: `/new` or `/reset`, alone or before text.
+pub fn reset(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let asks = ["/new", "/reset"]
+        .iter()
+        .any(|w| word.eq_ignore_ascii_case(w));
+    asks.then(|| rest.trim())
+}
+
 /// `[Sat 2026-11-21 04:50 UTC] text`, unless the text already says when it was sent.
 pub fn stamped(text: &str, now_ms: u64, zone: Option<&str>) -> String {
     if text.trim().is_empty() || has_envelope(text) || text.contains("Current time: ") {
@@ -207,6 +222,14 @@ mod tests {
     fn stop_words_are_whole_messages() {
         assert!(is_stop(" STOP \n") && is_stop("/stop"));
         assert!(!is_stop("stop it") && !is_stop(""));
+    }
+
+    #[test]
+    fn a_new_session_is_asked_for_by_the_first_word() {
+        assert_eq!(reset(" /NEW "), Some(""));
+        assert_eq!(reset("/reset  hello there"), Some("hello there"));
+        assert_eq!(reset("/newer"), None);
+        assert_eq!(reset("say /new"), None);
     }
 
     #[test]

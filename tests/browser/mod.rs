@@ -5,6 +5,15 @@ mod webdriver;
 use crate::harness::{self, Gateway};
 use webdriver::Browser;
 
+const HELLO: [&str; 6] = [
+    "Hello ",
+    "from ",
+    "the ",
+    "model.",
+    "\n\nI can, for example:\n\n- **read** and change files of the workspace\n- run a command and say what it `printed`",
+    "\n\n```sh\nopenclaw status --deep\n```",
+];
+
 const CHATTED: &str =
     "return [...document.querySelectorAll('.bubble.assistant:not(.streaming)')].at(-1)?.innerText";
 
@@ -43,9 +52,7 @@ fn the_page_chats_streams_aborts_and_survives_a_core_restart() {
         "the token stays in the address bar: {url}"
     );
 
-    gateway
-        .model()
-        .say_slowly(&["Hello ", "from ", "the ", "model."], 120);
+    gateway.model().say_slowly(&HELLO, 120);
     browser.type_into("textarea", "Good morning\u{e007}");
     browser.wait(
         "the reply streams",
@@ -55,7 +62,7 @@ fn the_page_chats_streams_aborts_and_survives_a_core_restart() {
     browser.wait(
         "the reply ends",
         10,
-        &format!("{}?.includes('from the model.')", CHATTED),
+        &format!("{}?.includes('status --deep')", CHATTED),
     );
     if let Some(path) = std::env::var_os("OPENCLAW_SCREENSHOT") {
         std::fs::write(path, browser.screenshot()).expect("the screenshot is written");

@@ -89,7 +89,19 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             summary: None,
         }));
     }
-    let touched = sessions::touch(core, &key, Touch::Chat, webchat);
+    // A new session keeps its key and the person's settings; the old transcript stays on disk.
+    let (message, renewed) = match inbound::reset(&params.message) {
+        None => (params.message.as_str(), Ok(())),
+        Some(rest) => {
+            let message = if rest.is_empty() {
+                inbound::GREET
+            } else {
+                rest
+            };
+            (message, store.reset(&key).map(|_| ()))
+        }
+    };
+    let touched = renewed.and_then(|()| sessions::touch(core, &key, Touch::Chat, webchat));
     let session_id = match touched {
         Ok(session_id) => session_id,
         Err(err) => {
@@ -99,7 +111,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     };
     let zone = config.config.agents.defaults.user_timezone.clone();
     let now = crate::base::time::now_ms();
-    let stamped = inbound::stamped(&params.message, now, zone.as_deref());
+    let stamped = inbound::stamped(message, now, zone.as_deref());
     let (accepter, closer) = (call.responder(), call.responder());
     let (accepted_id, ended_id, keeper) = (id.to_string(), id.to_string(), core.clone());
     turns::start(
