@@ -2,7 +2,7 @@
 
 use super::broadcast::{Client, Responder};
 use super::core::Core;
-use super::methods::{self, Answer, Call, Handler, Run, advertised, scope};
+use super::methods::{self, Answer, Call, Handler, Run, Scope, scope};
 use crate::wire::gateway::frame::RpcError;
 use crate::wire::shape::{NON_EMPTY, Shape, optional, required};
 use serde::Deserialize;
@@ -123,8 +123,7 @@ pub fn message(core: &Arc<Core>, client: &Arc<Client>, text: &str) {
 
 fn run(core: &Arc<Core>, client: &Arc<Client>, request: Request) {
     let (handler, pooled) = match admit(client, &request) {
-        Ok(Run::Inline(handler)) => (handler, false),
-        Ok(Run::Pooled(handler)) => (handler, true),
+        Ok(admitted) => admitted,
         Err(error) => return client.answer::<()>(&request.id, None, Some(&error)),
     };
     if !pooled {
@@ -154,22 +153,28 @@ fn run(core: &Arc<Core>, client: &Arc<Client>, request: Request) {
     }
 }
 
-/// What serves the request, once everything about it that the table knows is checked.
-fn admit(client: &Client, request: &Request) -> Result<Run, RpcError> {
+/// What serves the request, and whether on a pool thread, once everything about it that the table
+/// knows is checked. Whether a method exists is told only to those who may call it.
+fn admit(client: &Client, request: &Request) -> Result<(Handler, bool), RpcError> {
     let name = request.method.as_str();
-    let shown = crate::net::frame::cut(name, MAX_NAME);
-    if name == "connect" {
-        return Err(RpcError::invalid(
-            "connect is only valid as the first request",
-        ));
+    let row = methods::find(name);
+    if row.is_some_and(|row| matches!(row.run, Run::First)) {
+        return Err(first_only());
     }
-    scope::check(client, name)?;
-    let Some(row) = methods::find(name) else {
-        return Err(if advertised::METHODS.contains(&name) {
-            RpcError::unavailable(format!("{name} is not served by this build"))
-        } else {
-            RpcError::invalid(format!("unknown method: {shown}"))
-        });
+    scope::check(client, row.map_or(Scope::Admin, |row| row.scope))?;
+    let Some(row) = row else {
+        let shown = crate::net::frame::cut(name, MAX_NAME);
+        return Err(RpcError::invalid(format!("unknown method: {shown}")));
+    };
+    let admitted = match row.run {
+        Run::Inline(handler) => (handler, false),
+        Run::Pooled(handler) => (handler, true),
+        Run::Absent(why) => {
+            return Err(RpcError::unavailable(format!(
+                "{name} is not served by this version: {why}"
+            )));
+        }
+        Run::First => return Err(first_only()),
     };
     let errors = row.params.errors(&request.params);
     if !errors.is_empty() {
@@ -178,7 +183,11 @@ fn admit(client: &Client, request: &Request) -> Result<Run, RpcError> {
             errors.join("; ")
         )));
     }
-    Ok(row.run)
+    Ok(admitted)
+}
+
+fn first_only() -> RpcError {
+    RpcError::invalid("connect is only valid as the first request")
 }
 
 fn call(core: &Arc<Core>, client: &Arc<Client>, request: &Request, handler: Handler) {

@@ -479,11 +479,11 @@ fn large_and_deep_messages_do_no_harm() {
         format!("\"{}\"", "x".repeat(524_000)),
         "{".repeat(100_000),
     ] {
-        let frame = format!(r#"{{"type":"req","id":"d","method":"poll","params":{params}}}"#);
+        let frame = format!(r#"{{"type":"req","id":"d","method":"no.such","params":{params}}}"#);
         ws.send(Message::text(frame)).unwrap();
     }
     for _ in 0..2 {
-        assert_eq!(next(&mut ws)["error"]["message"], "unknown method: poll");
+        assert_eq!(next(&mut ws)["error"]["message"], "unknown method: no.such");
     }
     ws.send(Message::text(" ".repeat(524_289))).unwrap();
     assert_eq!(ending(&mut ws).1, 1009);

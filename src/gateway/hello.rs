@@ -3,13 +3,35 @@
 use super::core::Core;
 use super::devices::record::Token;
 use super::host;
-use super::methods::advertised;
+use super::methods::ADVERTISED;
 use super::presence::Entry;
 use crate::base::sys::uname;
 use crate::wire::gateway::frame::{MAX_BUFFERED, MAX_PAYLOAD, StateVersion, TICK_MS};
 use crate::wire::version;
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+/// The events of the protocol, in the original's order.
+const EVENTS: &[&str] = &[
+    "connect.challenge",
+    "agent",
+    "chat",
+    "presence",
+    "tick",
+    "talk.mode",
+    "shutdown",
+    "health",
+    "heartbeat",
+    "cron",
+    "node.pair.requested",
+    "node.pair.resolved",
+    "node.invoke.request",
+    "device.pair.requested",
+    "device.pair.resolved",
+    "voicewake.changed",
+    "exec.approval.requested",
+    "exec.approval.resolved",
+];
 
 /// The key that stands for an agent's own session.
 const MAIN_KEY: &str = "main";
@@ -99,8 +121,8 @@ pub fn with<T>(
             conn_id,
         },
         features: Features {
-            methods: advertised::METHODS,
-            events: advertised::EVENTS,
+            methods: &ADVERTISED,
+            events: EVENTS,
         },
         snapshot: Snapshot {
             presence: core.presence.list(),

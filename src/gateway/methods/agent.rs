@@ -1,6 +1,6 @@
 //! `agent` and `agent.wait`: turns for programs. `agent` answers twice: accepted, then the result.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::agent::inbound;
 use crate::base::time::now_ms;
 use crate::gateway::broadcast::Responder;
@@ -10,29 +10,10 @@ use crate::gateway::runs::{self, Kind};
 use crate::gateway::sessions::{self, Touch};
 use crate::gateway::turns::{self, Ending, Start};
 use crate::session::{Entry, Error};
-use crate::wire::gateway::agent::{
-    self as wire, Accepted, Done, Params, RunResult, WaitParams, Waited,
-};
+use crate::wire::gateway::agent::{Accepted, Done, Params, RunResult, WaitParams, Waited};
 use crate::wire::gateway::frame::RpcError;
 use std::sync::Arc;
 use std::time::Duration;
-
-pub const METHODS: &[Method] = &[
-    Method {
-        name: "agent",
-        scope: Scope::Write,
-        params: wire::RUN,
-        advertised: true,
-        run: Run::Pooled(start),
-    },
-    Method {
-        name: "agent.wait",
-        scope: Scope::Write,
-        params: wire::WAIT,
-        advertised: true,
-        run: Run::Inline(wait),
-    },
-];
 
 /// Namespace of stored answers.
 const KEPT: &str = "agent";
@@ -64,7 +45,7 @@ struct Place {
     listed: bool,
 }
 
-fn start(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn start(core: &Arc<Core>, call: &Call) -> Answer {
     try_start(core, call).into()
 }
 
@@ -303,7 +284,7 @@ fn session_id(core: &Core, place: &Place, params: &Params) -> Result<String, Err
     })
 }
 
-fn wait(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn wait(core: &Arc<Core>, call: &Call) -> Answer {
     let params: WaitParams = match call.parse() {
         Ok(params) => params,
         Err(error) => return error.into(),

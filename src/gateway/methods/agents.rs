@@ -1,39 +1,24 @@
 //! `agents.list` and `agent.identity.get`.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::config::agents::agent_id;
 use crate::gateway::core::Core;
 use crate::gateway::identity;
 use crate::session::key;
-use crate::wire::shape::{NON_EMPTY, NONE, STRING, Shape, optional};
+use crate::wire::shape::{NON_EMPTY, STRING, Shape, optional};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-const IDENTITY: Shape = Shape::Closed(&[
+pub const IDENTITY: Shape = Shape::Closed(&[
     optional("agentId", NON_EMPTY),
     optional("sessionKey", STRING),
 ]);
-
-pub const METHODS: &[Method] = &[
-    row("agents.list", NONE, list),
-    row("agent.identity.get", IDENTITY, identity),
-];
-
-const fn row(name: &'static str, params: Shape, run: super::Handler) -> Method {
-    Method {
-        name,
-        scope: Scope::Read,
-        params,
-        advertised: true,
-        run: Run::Pooled(run),
-    }
-}
 
 /// The identity fields a list row may carry.
 const IDENTITY_FIELDS: &[&str] = &["name", "theme", "emoji", "avatar"];
 
 /// The configured agents; without any, those that have a folder, and the default one.
-fn list(core: &Arc<Core>, _call: &Call) -> Answer {
+pub fn list(core: &Arc<Core>, _call: &Call) -> Answer {
     let snapshot = core.config.current();
     let config = &snapshot.config;
     let default_id = config.default_agent_id();
@@ -86,7 +71,7 @@ fn summary(core: &Core, id: &str) -> Value {
     Value::Object(row)
 }
 
-fn identity(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn identity(core: &Arc<Core>, call: &Call) -> Answer {
     let text = |name: &str| call.params.get(name).and_then(Value::as_str).map(str::trim);
     let named = text("agentId").map(agent_id);
     let session = text("sessionKey").filter(|key| !key.is_empty());

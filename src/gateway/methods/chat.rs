@@ -1,6 +1,6 @@
 //! `chat.send`, `chat.abort`, `chat.history`, `chat.inject`: what chat windows use.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::agent::inbound;
 use crate::gateway::broadcast::Rules;
 use crate::gateway::core::Core;
@@ -15,19 +15,8 @@ use crate::wire::gateway::chat::{
     Sent,
 };
 use crate::wire::gateway::frame::RpcError;
-use crate::wire::shape::Shape;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-pub const METHODS: &[Method] = &[
-    row("chat.abort", Scope::Write, chat::ABORT, abort),
-    row("chat.history", Scope::Read, chat::HISTORY, history),
-    Method {
-        advertised: false,
-        ..row("chat.inject", Scope::Admin, chat::INJECT, inject)
-    },
-    row("chat.send", Scope::Write, chat::SEND, send),
-];
 
 /// Namespace of stored answers.
 const KEPT: &str = "chat";
@@ -37,17 +26,7 @@ const EXPIRY_SLACK: Duration = Duration::from_secs(60);
 const EXPIRY_MIN: Duration = Duration::from_secs(2 * 60);
 const EXPIRY_MAX: Duration = Duration::from_secs(24 * 3600);
 
-const fn row(name: &'static str, scope: Scope, params: Shape, run: super::Handler) -> Method {
-    Method {
-        name,
-        scope,
-        params,
-        advertised: true,
-        run: Run::Pooled(run),
-    }
-}
-
-fn send(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn send(core: &Arc<Core>, call: &Call) -> Answer {
     try_send(core, call).into()
 }
 
@@ -199,7 +178,7 @@ fn closing<'a>(id: &'a str, ending: &'a Ending) -> (Sent<'a>, Option<RpcError>) 
     }
 }
 
-fn abort(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn abort(core: &Arc<Core>, call: &Call) -> Answer {
     let params: AbortParams = match call.parse() {
         Ok(params) => params,
         Err(error) => return error.into(),
@@ -238,7 +217,7 @@ fn aborted(run_ids: Vec<String>) -> Aborted {
     }
 }
 
-fn inject(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn inject(core: &Arc<Core>, call: &Call) -> Answer {
     try_inject(core, call).into()
 }
 
@@ -272,7 +251,7 @@ fn try_inject(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     }))
 }
 
-fn history(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn history(core: &Arc<Core>, call: &Call) -> Answer {
     try_history(core, call).into()
 }
 

@@ -1,40 +1,23 @@
 //! `device.pair.*` and `device.token.*`.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::base::time::now_ms;
 use crate::gateway::broadcast::Rules;
 use crate::gateway::core::Core;
 use crate::wire::gateway::frame::RpcError;
-use crate::wire::shape::{NON_EMPTY, NONE, STRING_LIST, Shape, optional, required};
+use crate::wire::shape::{NON_EMPTY, STRING_LIST, Shape, optional, required};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
-const REQUEST: Shape = Shape::Closed(&[required("requestId", NON_EMPTY)]);
-const TOKEN: Shape = Shape::Closed(&[required("deviceId", NON_EMPTY), required("role", NON_EMPTY)]);
-const ROTATE: Shape = Shape::Closed(&[
+pub const REQUEST: Shape = Shape::Closed(&[required("requestId", NON_EMPTY)]);
+pub const TOKEN: Shape =
+    Shape::Closed(&[required("deviceId", NON_EMPTY), required("role", NON_EMPTY)]);
+pub const ROTATE: Shape = Shape::Closed(&[
     required("deviceId", NON_EMPTY),
     required("role", NON_EMPTY),
     optional("scopes", STRING_LIST),
 ]);
-
-pub const METHODS: &[Method] = &[
-    row("device.pair.list", NONE, list),
-    row("device.pair.approve", REQUEST, approve),
-    row("device.pair.reject", REQUEST, reject),
-    row("device.token.rotate", ROTATE, rotate),
-    row("device.token.revoke", TOKEN, revoke),
-];
-
-const fn row(name: &'static str, params: Shape, run: super::Handler) -> Method {
-    Method {
-        name,
-        scope: Scope::Pairing,
-        params,
-        advertised: true,
-        run: Run::Pooled(run),
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,13 +33,13 @@ struct Token {
     scopes: Option<Vec<String>>,
 }
 
-fn list(core: &Arc<Core>, _call: &Call) -> Answer {
+pub fn list(core: &Arc<Core>, _call: &Call) -> Answer {
     let (pending, paired) = core.devices.list();
     let paired: Vec<_> = paired.iter().map(|d| d.shown()).collect();
     Answer::ok(&json!({"pending": pending, "paired": paired}))
 }
 
-fn approve(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn approve(core: &Arc<Core>, call: &Call) -> Answer {
     decide(call, |request| {
         let (pending, device) = core.devices.approve(&request.request_id)?;
         resolved(core, &pending.request_id, &pending.device_id, "approved");
@@ -66,7 +49,7 @@ fn approve(core: &Arc<Core>, call: &Call) -> Answer {
     })
 }
 
-fn reject(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn reject(core: &Arc<Core>, call: &Call) -> Answer {
     decide(call, |request| {
         let pending = core.devices.reject(&request.request_id)?;
         resolved(core, &pending.request_id, &pending.device_id, "rejected");
@@ -96,7 +79,7 @@ pub fn resolved(core: &Core, request_id: &str, device_id: &str, decision: &str) 
     );
 }
 
-fn rotate(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn rotate(core: &Arc<Core>, call: &Call) -> Answer {
     let rotated = call.parse().and_then(|params: Token| {
         let role = params.role.trim();
         let token = core
@@ -114,7 +97,7 @@ fn rotate(core: &Arc<Core>, call: &Call) -> Answer {
     rotated.into()
 }
 
-fn revoke(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn revoke(core: &Arc<Core>, call: &Call) -> Answer {
     let revoked = call.parse().and_then(|params: Token| {
         let role = params.role.trim();
         let at = core

@@ -1,6 +1,6 @@
 //! `health`, `status`, `channels.status`: the gateway's own condition.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::base::time::now_ms;
 use crate::config::Config;
 use crate::gateway::core::Core;
@@ -10,38 +10,18 @@ use crate::wire::gateway::health::{
     AgentSessions, ChannelsStatus, SessionDefaults, SessionRow, Status, StatusBeat,
     StatusHeartbeat, StatusSessions,
 };
-use crate::wire::shape::{BOOL, OPEN, Shape, UNSIGNED, optional};
+use crate::wire::shape::{BOOL, Shape, UNSIGNED, optional};
 use serde_json::Value;
 use std::sync::Arc;
 
-const CHANNELS_STATUS: Shape =
+pub const CHANNELS_STATUS: Shape =
     Shape::Closed(&[optional("probe", BOOL), optional("timeoutMs", UNSIGNED)]);
-
-pub const METHODS: &[Method] = &[
-    row("health", OPEN, Run::Inline(health)),
-    row("status", OPEN, Run::Pooled(status)),
-    row(
-        "channels.status",
-        CHANNELS_STATUS,
-        Run::Inline(channels_status),
-    ),
-];
-
-const fn row(name: &'static str, params: Shape, run: Run) -> Method {
-    Method {
-        name,
-        scope: Scope::Read,
-        params,
-        advertised: true,
-        run,
-    }
-}
 
 /// Sessions in each list of `status`.
 const RECENT: usize = 10;
 
 /// The cached payload while it is fresh (and a new one soon), else a new one.
-fn health(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn health(core: &Arc<Core>, call: &Call) -> Answer {
     let probe = call.params.get("probe") == Some(&Value::Bool(true));
     if !probe && core.health.is_fresh() {
         let payload = core.health.get();
@@ -52,14 +32,14 @@ fn health(core: &Arc<Core>, call: &Call) -> Answer {
 }
 
 /// No channel is built into this version, so nothing is probed.
-fn channels_status(_core: &Arc<Core>, _call: &Call) -> Answer {
+pub fn channels_status(_core: &Arc<Core>, _call: &Call) -> Answer {
     Answer::ok(&ChannelsStatus {
         ts: now_ms(),
         ..ChannelsStatus::default()
     })
 }
 
-fn status(core: &Arc<Core>, _call: &Call) -> Answer {
+pub fn status(core: &Arc<Core>, _call: &Call) -> Answer {
     let snapshot = core.config.current();
     let config = &snapshot.config;
     let agents = config.agent_ids();

@@ -1,30 +1,22 @@
 //! `logs.tail`: the end of this gateway's log file.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::base::{logging, logtail};
 use crate::gateway::core::Core;
 use crate::wire::shape::{Shape, UNSIGNED, between, optional};
 use serde_json::Value;
 use std::sync::Arc;
 
-const TAIL: Shape = Shape::Closed(&[
+pub const TAIL: Shape = Shape::Closed(&[
     optional("cursor", UNSIGNED),
     optional("limit", between(1, 5_000)),
     optional("maxBytes", between(1, 1_000_000)),
 ]);
 
-pub const METHODS: &[Method] = &[Method {
-    name: "logs.tail",
-    scope: Scope::Read,
-    params: TAIL,
-    advertised: true,
-    run: Run::Pooled(tail),
-}];
-
 const LIMIT: u64 = 500;
 const MAX_BYTES: u64 = 250_000;
 
-fn tail(_core: &Arc<Core>, call: &Call) -> Answer {
+pub fn tail(_core: &Arc<Core>, call: &Call) -> Answer {
     let number = |name: &str| call.params.get(name).and_then(Value::as_u64);
     let limit = number("limit").unwrap_or(LIMIT);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -1,7 +1,6 @@
 //! The method table: every request is a row here, and scope and params are checked against the row
-//! before its handler runs. One file per method family, which offers its rows as `METHODS`.
+//! before its handler runs. The rows stand in `table`; one file per method family has the handlers.
 
-pub mod advertised;
 pub mod agent;
 pub mod agents;
 pub mod chat;
@@ -13,8 +12,10 @@ pub mod models;
 pub mod scope;
 pub mod sessions;
 pub mod system;
+mod table;
 
 pub use scope::Scope;
+pub use table::ADVERTISED;
 
 use super::broadcast::{Client, Responder};
 use super::core::Core;
@@ -25,26 +26,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// The rows of all families.
-const FAMILIES: &[&[Method]] = &[
-    agent::METHODS,
-    agents::METHODS,
-    chat::METHODS,
-    config::METHODS,
-    devices::METHODS,
-    health::METHODS,
-    logs::METHODS,
-    models::METHODS,
-    sessions::METHODS,
-    system::METHODS,
-];
-
 pub struct Method {
     pub name: &'static str,
     pub scope: Scope,
     pub params: Shape,
-    /// Named in `hello-ok`; the original serves some without saying so.
-    pub advertised: bool,
     pub run: Run,
 }
 
@@ -57,6 +42,10 @@ pub enum Run {
     /// On a pool thread (1 MiB of stack): may read files, wait, or call out. What takes longer
     /// than a few seconds takes a `Responder` and a thread of its own.
     Pooled(Handler),
+    /// Of the protocol, but not of this version, and why: answered `UNAVAILABLE`.
+    Absent(&'static str),
+    /// Only as the first frame of a connection, where `handshake` takes it.
+    First,
 }
 
 /// A request whose scope and params have been checked.
@@ -80,10 +69,7 @@ pub enum Answer {
 
 /// The row of `name`.
 pub fn find(name: &str) -> Option<&'static Method> {
-    FAMILIES
-        .iter()
-        .flat_map(|rows| rows.iter())
-        .find(|row| row.name == name)
+    table::TABLE.iter().find(|row| row.name == name)
 }
 
 impl Call<'_> {
@@ -143,28 +129,4 @@ impl From<Result<Answer, RpcError>> for Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn names_are_unique_and_advertised_rows_are_in_the_original_list() {
-        let mut seen = HashSet::new();
-        for row in FAMILIES.iter().flat_map(|rows| rows.iter()) {
-            assert!(seen.insert(row.name), "{} twice", row.name);
-            assert_eq!(
-                advertised::METHODS.contains(&row.name),
-                row.advertised,
-                "{}",
-                row.name
-            );
-        }
-    }
-
-    #[test]
-    fn every_row_asks_for_the_scope_of_the_original() {
-        for row in FAMILIES.iter().flat_map(|rows| rows.iter()) {
-            assert_eq!(row.scope, scope::of(row.name), "{}", row.name);
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,4 @@
-//! Which role and scope a method needs. The check comes before it is known whether the method
-//! exists, so it is a table of names of its own; names that are not in it need admin.
+//! Which roles and scopes there are, and whether a client has what a method needs.
 
 use super::super::broadcast::Client;
 use crate::wire::gateway::frame::RpcError;
@@ -16,37 +15,8 @@ pub enum Scope {
     Node,
 }
 
-/// What `method` needs.
-pub fn of(method: &str) -> Scope {
-    match method {
-        "node.invoke.result" | "node.event" | "skills.bins" => Scope::Node,
-        "exec.approval.request" | "exec.approval.resolve" => Scope::Approvals,
-        "node.pair.request"
-        | "node.pair.list"
-        | "node.pair.approve"
-        | "node.pair.reject"
-        | "node.pair.verify"
-        | "device.pair.list"
-        | "device.pair.approve"
-        | "device.pair.reject"
-        | "device.token.rotate"
-        | "device.token.revoke"
-        | "node.rename" => Scope::Pairing,
-        "health" | "logs.tail" | "channels.status" | "status" | "usage.status" | "usage.cost"
-        | "tts.status" | "tts.providers" | "models.list" | "agents.list" | "agent.identity.get"
-        | "skills.status" | "voicewake.get" | "sessions.list" | "sessions.preview"
-        | "cron.list" | "cron.status" | "cron.runs" | "system-presence" | "last-heartbeat"
-        | "node.list" | "node.describe" | "chat.history" => Scope::Read,
-        "send" | "agent" | "agent.wait" | "wake" | "talk.mode" | "tts.enable" | "tts.disable"
-        | "tts.convert" | "tts.setProvider" | "voicewake.set" | "node.invoke" | "chat.send"
-        | "chat.abort" | "browser.request" => Scope::Write,
-        _ => Scope::Admin,
-    }
-}
-
-/// Whether `client` may call `method`.
-pub fn check(client: &Client, method: &str) -> Result<(), RpcError> {
-    let wants = of(method);
+/// Whether `client` may call a method that wants `wants`.
+pub fn check(client: &Client, wants: Scope) -> Result<(), RpcError> {
     if client.is_operator() == (wants == Scope::Node) {
         return Err(RpcError::invalid(format!(
             "unauthorized role: {}",
@@ -75,39 +45,39 @@ mod tests {
     use super::super::super::broadcast::tests::client;
     use super::*;
 
-    fn refusal(role: &str, scopes: &[&str], method: &str) -> Option<String> {
+    fn refusal(role: &str, scopes: &[&str], wants: Scope) -> Option<String> {
         let (client, _far) = client(role, scopes);
-        check(&client, method).err().map(|e| e.message)
+        check(&client, wants).err().map(|e| e.message)
     }
 
     #[test]
     fn scopes_are_not_hierarchical_but_for_admin_and_write() {
         let say = |m: &str| Some(m.to_string());
-        assert_eq!(refusal("operator", &["operator.admin"], "health"), None);
-        assert_eq!(refusal("operator", &["operator.write"], "health"), None);
+        assert_eq!(refusal("operator", &["operator.admin"], Scope::Read), None);
+        assert_eq!(refusal("operator", &["operator.write"], Scope::Read), None);
         assert_eq!(
-            refusal("operator", &["operator.pairing"], "health"),
+            refusal("operator", &["operator.pairing"], Scope::Read),
             say("missing scope: operator.read")
         );
         assert_eq!(
-            refusal("operator", &["operator.read"], "chat.send"),
+            refusal("operator", &["operator.read"], Scope::Write),
             say("missing scope: operator.write")
         );
         assert_eq!(
-            refusal("operator", &["operator.write"], "no.such"),
+            refusal("operator", &["operator.write"], Scope::Admin),
             say("missing scope: operator.admin")
         );
     }
 
     #[test]
     fn roles_come_before_scopes() {
-        assert_eq!(refusal("node", &[], "node.event"), None);
+        assert_eq!(refusal("node", &[], Scope::Node), None);
         assert_eq!(
-            refusal("node", &[], "health").as_deref(),
+            refusal("node", &[], Scope::Read).as_deref(),
             Some("unauthorized role: node")
         );
         assert_eq!(
-            refusal("operator", &["operator.admin"], "skills.bins").as_deref(),
+            refusal("operator", &["operator.admin"], Scope::Node).as_deref(),
             Some("unauthorized role: operator")
         );
     }

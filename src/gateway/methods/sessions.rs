@@ -1,6 +1,6 @@
 //! `sessions.list`, `sessions.preview`, `sessions.resolve`.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::base::time::now_ms;
 use crate::gateway::core::Core;
 use crate::gateway::models;
@@ -10,36 +10,15 @@ use crate::wire::gateway::frame::RpcError;
 use crate::wire::gateway::sessions::{
     self as wire, Defaults, List, ListParams, PreviewParams, Previews, ResolveParams, Resolved,
 };
-use crate::wire::shape::Shape;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-
-pub const METHODS: &[Method] = &[
-    row("sessions.list", wire::LIST, list),
-    row("sessions.preview", wire::PREVIEW, preview),
-    Method {
-        scope: Scope::Admin,
-        advertised: false,
-        ..row("sessions.resolve", wire::RESOLVE, resolve)
-    },
-];
 
 /// Sessions whose titles and last messages are read from their files; the rest of a longer list
 /// goes without, so that one request cannot open thousands of files.
 const MAX_READ: usize = 200;
 
-const fn row(name: &'static str, params: Shape, run: super::Handler) -> Method {
-    Method {
-        name,
-        scope: Scope::Read,
-        params,
-        advertised: true,
-        run: Run::Pooled(run),
-    }
-}
-
-fn list(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn list(core: &Arc<Core>, call: &Call) -> Answer {
     try_list(core, call).into()
 }
 
@@ -145,7 +124,7 @@ fn put(row: &mut Map<String, Value>, name: &str, value: &Option<impl Serialize>)
     }
 }
 
-fn preview(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn preview(core: &Arc<Core>, call: &Call) -> Answer {
     let params: PreviewParams = match call.parse() {
         Ok(params) => params,
         Err(error) => return error.into(),
@@ -194,7 +173,7 @@ fn preview(core: &Arc<Core>, call: &Call) -> Answer {
     })
 }
 
-fn resolve(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn resolve(core: &Arc<Core>, call: &Call) -> Answer {
     try_resolve(core, call).into()
 }
 

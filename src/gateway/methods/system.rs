@@ -1,43 +1,26 @@
 //! `system-presence`, `system-event`, `last-heartbeat`: who is here and what happened.
 
-use super::{Answer, Call, Method, Run, Scope};
+use super::{Answer, Call};
 use crate::gateway::broadcast::Rules;
 use crate::gateway::core::Core;
 use crate::gateway::presence::Entry;
-use crate::wire::shape::OPEN;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-pub const METHODS: &[Method] = &[
-    row("system-presence", Scope::Read, presence),
-    row("system-event", Scope::Admin, event),
-    row("last-heartbeat", Scope::Read, last_heartbeat),
-];
-
-const fn row(name: &'static str, scope: Scope, run: super::Handler) -> Method {
-    Method {
-        name,
-        scope,
-        params: OPEN,
-        advertised: true,
-        run: Run::Inline(run),
-    }
-}
 
 /// Characters of a text that serve as its key when nothing else names the sender.
 const TEXT_KEY_CHARS: usize = 64;
 
-fn presence(core: &Arc<Core>, _call: &Call) -> Answer {
+pub fn presence(core: &Arc<Core>, _call: &Call) -> Answer {
     Answer::ok(&core.presence.list())
 }
 
 /// The heartbeat runner is a later part of this program: there has been none.
-fn last_heartbeat(_core: &Arc<Core>, _call: &Call) -> Answer {
+pub fn last_heartbeat(_core: &Arc<Core>, _call: &Call) -> Answer {
     Answer::ok(&Value::Null)
 }
 
 /// Notes who is here; anything that is not a periodic sign of life also waits for the agent.
-fn event(core: &Arc<Core>, call: &Call) -> Answer {
+pub fn event(core: &Arc<Core>, call: &Call) -> Answer {
     let Some(text) = string(call.params, "text") else {
         return Answer::invalid("text required");
     };

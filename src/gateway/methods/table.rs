@@ -1,0 +1,208 @@
+//! All methods of the protocol: the advertised ones first, in the order a client is told them,
+//! then those the original serves without saying so. A method this version does not have is a
+//! row too, with the reason a caller gets.
+
+use super::Scope::{Admin, Approvals, Node, Pairing, Read, Write};
+use super::{
+    Handler, Method, Run, Scope, agent, agents, chat, config, devices, health, logs, models,
+    sessions, system,
+};
+use crate::wire::gateway::{agent as agent_wire, chat as chat_wire, sessions as sessions_wire};
+use crate::wire::shape::{NONE, OPEN, Shape};
+
+/// Why a family of methods is not there.
+const CHANNELS: &str = "no channels are built into it";
+const USAGE: &str = "it keeps no account of what providers charge";
+const TTS: &str = "it has no speech output";
+const CONFIG: &str = "edit the configuration file; changes are taken up as they are saved";
+const APPROVALS: &str = "it does not ask for approval of commands";
+const WIZARD: &str = "run `openclaw onboard` on its own host";
+const AGENT_FILES: &str = "edit the files in the agent's workspace";
+const SKILLS: &str = "it does not manage skills";
+const UPDATE: &str = "it is updated by whatever installed it";
+const VOICE: &str = "it has no voice input";
+const SESSIONS: &str = "sessions cannot be changed from outside yet";
+const HEARTBEAT: &str = "it has no heartbeat";
+const NODES: &str = "it does not drive nodes";
+const CRON: &str = "it has no scheduler";
+const BROWSER: &str = "it has no browser control";
+
+/// How many of the first rows `hello-ok` names.
+const ADVERTISED_COUNT: usize = 83;
+
+/// What `hello-ok` says under `features.methods`.
+pub static ADVERTISED: [&str; ADVERTISED_COUNT] = {
+    let mut names = [""; ADVERTISED_COUNT];
+    let mut i = 0;
+    while i < ADVERTISED_COUNT {
+        names[i] = TABLE[i].name;
+        i += 1;
+    }
+    names
+};
+
+pub static TABLE: &[Method] = &[
+    inline("health", Read, OPEN, health::health),
+    pooled("logs.tail", Read, logs::TAIL, logs::tail),
+    inline(
+        "channels.status",
+        Read,
+        health::CHANNELS_STATUS,
+        health::channels_status,
+    ),
+    absent("channels.logout", Admin, CHANNELS),
+    pooled("status", Read, OPEN, health::status),
+    absent("usage.status", Read, USAGE),
+    absent("usage.cost", Read, USAGE),
+    absent("tts.status", Read, TTS),
+    absent("tts.providers", Read, TTS),
+    absent("tts.enable", Write, TTS),
+    absent("tts.disable", Write, TTS),
+    absent("tts.convert", Write, TTS),
+    absent("tts.setProvider", Write, TTS),
+    pooled("config.get", Admin, NONE, config::get),
+    absent("config.set", Admin, CONFIG),
+    absent("config.apply", Admin, CONFIG),
+    absent("config.patch", Admin, CONFIG),
+    absent("config.schema", Admin, CONFIG),
+    absent("exec.approvals.get", Admin, APPROVALS),
+    absent("exec.approvals.set", Admin, APPROVALS),
+    absent("exec.approvals.node.get", Admin, APPROVALS),
+    absent("exec.approvals.node.set", Admin, APPROVALS),
+    absent("exec.approval.request", Approvals, APPROVALS),
+    absent("exec.approval.resolve", Approvals, APPROVALS),
+    absent("wizard.start", Admin, WIZARD),
+    absent("wizard.next", Admin, WIZARD),
+    absent("wizard.cancel", Admin, WIZARD),
+    absent("wizard.status", Admin, WIZARD),
+    absent("talk.mode", Write, VOICE),
+    pooled("models.list", Read, NONE, models::list),
+    pooled("agents.list", Read, NONE, agents::list),
+    absent("agents.files.list", Admin, AGENT_FILES),
+    absent("agents.files.get", Admin, AGENT_FILES),
+    absent("agents.files.set", Admin, AGENT_FILES),
+    absent("skills.status", Read, SKILLS),
+    absent("skills.bins", Node, SKILLS),
+    absent("skills.install", Admin, SKILLS),
+    absent("skills.update", Admin, SKILLS),
+    absent("update.run", Admin, UPDATE),
+    absent("voicewake.get", Read, VOICE),
+    absent("voicewake.set", Write, VOICE),
+    pooled("sessions.list", Read, sessions_wire::LIST, sessions::list),
+    pooled(
+        "sessions.preview",
+        Read,
+        sessions_wire::PREVIEW,
+        sessions::preview,
+    ),
+    absent("sessions.patch", Admin, SESSIONS),
+    absent("sessions.reset", Admin, SESSIONS),
+    absent("sessions.delete", Admin, SESSIONS),
+    absent("sessions.compact", Admin, SESSIONS),
+    inline("last-heartbeat", Read, OPEN, system::last_heartbeat),
+    absent("set-heartbeats", Admin, HEARTBEAT),
+    absent("wake", Write, HEARTBEAT),
+    absent("node.pair.request", Pairing, NODES),
+    absent("node.pair.list", Pairing, NODES),
+    absent("node.pair.approve", Pairing, NODES),
+    absent("node.pair.reject", Pairing, NODES),
+    absent("node.pair.verify", Pairing, NODES),
+    pooled("device.pair.list", Pairing, NONE, devices::list),
+    pooled(
+        "device.pair.approve",
+        Pairing,
+        devices::REQUEST,
+        devices::approve,
+    ),
+    pooled(
+        "device.pair.reject",
+        Pairing,
+        devices::REQUEST,
+        devices::reject,
+    ),
+    pooled(
+        "device.token.rotate",
+        Pairing,
+        devices::ROTATE,
+        devices::rotate,
+    ),
+    pooled(
+        "device.token.revoke",
+        Pairing,
+        devices::TOKEN,
+        devices::revoke,
+    ),
+    absent("node.rename", Pairing, NODES),
+    absent("node.list", Read, NODES),
+    absent("node.describe", Read, NODES),
+    absent("node.invoke", Write, NODES),
+    absent("node.invoke.result", Node, NODES),
+    absent("node.event", Node, NODES),
+    absent("cron.list", Read, CRON),
+    absent("cron.status", Read, CRON),
+    absent("cron.add", Admin, CRON),
+    absent("cron.update", Admin, CRON),
+    absent("cron.remove", Admin, CRON),
+    absent("cron.run", Admin, CRON),
+    absent("cron.runs", Read, CRON),
+    inline("system-presence", Read, OPEN, system::presence),
+    inline("system-event", Admin, OPEN, system::event),
+    absent("send", Write, CHANNELS),
+    pooled("agent", Write, agent_wire::RUN, agent::start),
+    pooled(
+        "agent.identity.get",
+        Read,
+        agents::IDENTITY,
+        agents::identity,
+    ),
+    inline("agent.wait", Write, agent_wire::WAIT, agent::wait),
+    absent("browser.request", Write, BROWSER),
+    pooled("chat.history", Read, chat_wire::HISTORY, chat::history),
+    pooled("chat.abort", Write, chat_wire::ABORT, chat::abort),
+    pooled("chat.send", Write, chat_wire::SEND, chat::send),
+    // Not advertised from here on.
+    Method {
+        name: "connect",
+        scope: Admin,
+        params: OPEN,
+        run: Run::First,
+    },
+    absent("poll", Admin, CHANNELS),
+    pooled("chat.inject", Admin, chat_wire::INJECT, chat::inject),
+    pooled(
+        "sessions.resolve",
+        Admin,
+        sessions_wire::RESOLVE,
+        sessions::resolve,
+    ),
+    absent("web.login.start", Admin, CHANNELS),
+    absent("web.login.wait", Admin, CHANNELS),
+];
+
+const fn inline(name: &'static str, scope: Scope, params: Shape, run: Handler) -> Method {
+    Method {
+        name,
+        scope,
+        params,
+        run: Run::Inline(run),
+    }
+}
+
+const fn pooled(name: &'static str, scope: Scope, params: Shape, run: Handler) -> Method {
+    Method {
+        name,
+        scope,
+        params,
+        run: Run::Pooled(run),
+    }
+}
+
+/// Params are not looked at: whatever they are, the answer is the same.
+const fn absent(name: &'static str, scope: Scope, why: &'static str) -> Method {
+    Method {
+        name,
+        scope,
+        params: OPEN,
+        run: Run::Absent(why),
+    }
+}
