@@ -24,13 +24,27 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The canvas reload socket, the one upgrade that is not the gateway's.
 const CANVAS_SOCKET: &str = "/__openclaw__/ws";
 
+/// Said by us, since the body is read before the plane is asked.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 struct Front(Arc<Core>);
 
 /// Where a request goes.
 enum Route {
-    Gateway { facts: Facts, key: String },
-    Probe { answer: Vec<u8>, last: bool },
-    Plane { head: Vec<u8>, body: Body },
+    Gateway {
+        facts: Facts,
+        key: String,
+    },
+    Probe {
+        answer: Vec<u8>,
+        last: bool,
+    },
+    Plane {
+        head: Vec<u8>,
+        body: Body,
+        /// The client waits for a word before it sends the body.
+        waits: bool,
+    },
     Refuse(&'static str),
 }
 
@@ -65,7 +79,10 @@ impl Service for Front {
                     drop(stream);
                     return connection::serve(&self.0, connection, facts, &key, rest);
                 }
-                Route::Plane { head, body } => {
+                Route::Plane { head, body, waits } => {
+                    if waits && stream.send_now(CONTINUE).is_err() {
+                        return;
+                    }
                     return self.relay(&stream, head, input.into_rest(len), body);
                 }
                 Route::Refuse(status) => return refuse(&stream, status),
@@ -106,18 +123,12 @@ impl Front {
         Route::Plane {
             head: self.0.plane.rewritten(&head, peer, trust),
             body,
+            waits: head.lists("expect", "100-continue"),
         }
     }
 
     #[inline(never)]
     fn relay(&self, stream: &Stream, mut request: Vec<u8>, rest: Vec<u8>, body: Body) {
-        let plane = match plane::connect(&self.0) {
-            Ok(plane) => Stream::Unix(plane),
-            Err(err) => {
-                log::error!("cannot reach the HTTP plane: {err}");
-                return refuse(stream, "503 Service Unavailable");
-            }
-        };
         // Bytes of a next request (pipelining) stay unread: this connection ends after the answer.
         let (rest, body) = match body {
             Body::Length(all) => {
@@ -127,6 +138,20 @@ impl Front {
             Body::Open => (&rest[..], Body::Open),
         };
         request.extend_from_slice(rest);
+        let body = match relay::hold(stream, &mut request, body) {
+            Ok(left) => left,
+            Err(err) if err.kind() == io::ErrorKind::TimedOut => {
+                return refuse(stream, "408 Request Timeout");
+            }
+            Err(err) => return log::debug!("relay: {err}"),
+        };
+        let plane = match plane::connect(&self.0) {
+            Ok(plane) => Stream::Unix(plane),
+            Err(err) => {
+                log::error!("cannot reach the HTTP plane: {err}");
+                return refuse(stream, "503 Service Unavailable");
+            }
+        };
         if let Err(err) = relay::relay(stream, &plane, request, body) {
             log::debug!("relay: {err}");
         }

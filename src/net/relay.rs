@@ -2,7 +2,7 @@
 //! a deadline on whoever holds the other up.
 
 use super::stream::Stream;
-use crate::base::sys::poll::{For, Poll};
+use crate::base::sys::poll::{self, For, Poll};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ const BUFFER: usize = 8 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a whole request body may take, however steadily it drips.
 const BODY_TIME: Duration = Duration::from_secs(600);
+/// What of a body is read before the plane is asked: its threads are few, so a client that stops
+/// half-way must not hold one. A larger body shows by its first part that it is being sent.
+const HELD: usize = 64 * 1024;
 /// The end of a chunked body without trailers.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -30,6 +33,35 @@ pub enum Body {
 struct Pending {
     bytes: Vec<u8>,
     sent: usize,
+}
+
+/// Reads on in the body that `request` has begun, until it is whole or `HELD` bytes of it are here;
+/// what is left of it then.
+pub fn hold(client: &Stream, request: &mut Vec<u8>, mut body: Body) -> io::Result<Body> {
+    let full = request.len() + HELD;
+    let until = Instant::now() + BODY_TIME;
+    loop {
+        let (room, whole) = match body {
+            Body::Length(left) => (left, left == 0),
+            Body::Open => (u64::MAX, request.ends_with(LAST_CHUNK)),
+        };
+        if whole || request.len() >= full {
+            return Ok(body);
+        }
+        let in_time = poll::wait_one(client.as_fd(), For::Reading, Some(PATIENCE))?;
+        if !in_time || Instant::now() > until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut part = Pending::default();
+        let read = part.fill_from(client, room)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        request.extend_from_slice(&part.bytes);
+        if let Body::Length(left) = &mut body {
+            *left -= read;
+        }
+    }
 }
 
 /// Sends `request` (the rewritten head and what was read of the body) to `plane`, passes on the
@@ -161,6 +193,27 @@ mod tests {
         drop(client);
         serving.join().unwrap();
         assert_eq!(writer.join().unwrap(), 300_000);
+    }
+
+    #[test]
+    fn a_small_body_is_waited_for_and_a_large_one_begun() {
+        let (client, mut browser) = pair();
+        let writer = std::thread::spawn(move || {
+            browser.write_all(b"lf").unwrap();
+            browser.write_all(&[1; 2 * HELD]).unwrap();
+        });
+        let mut request = b"head ha".to_vec();
+        let left = hold(&client, &mut request, Body::Length(2)).unwrap();
+        assert_eq!((left, &request[..]), (Body::Length(0), &b"head half"[..]));
+        let all = 2 * HELD as u64;
+        let Body::Length(left) = hold(&client, &mut request, Body::Length(all)).unwrap() else {
+            panic!("a length stays a length");
+        };
+        assert!(left > 0 && left <= HELD as u64);
+        assert_eq!(request.len() as u64 - 9, all - left);
+        drop(client);
+        // The writer may be cut off with the second half unsent.
+        let _ = writer.join();
     }
 
     #[test]

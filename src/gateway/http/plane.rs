@@ -27,10 +27,11 @@ const STACK: usize = 1024 * 1024;
 const KEY: &str = "x-openclaw-front";
 const PEER: &str = "x-openclaw-peer";
 /// Headers of the client that end here: ours, and those that speak about its own connection.
-const DROPPED: [&str; 6] = [
+const DROPPED: [&str; 7] = [
     KEY,
     PEER,
     "connection",
+    "expect",
     "keep-alive",
     "proxy-connection",
     "upgrade",
