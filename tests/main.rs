@@ -16,6 +16,7 @@ mod local_model;
 mod man;
 mod parity;
 mod providers;
+mod quickstart;
 mod restart;
 mod runner;
 mod sandbox;

@@ -1,0 +1,158 @@
+//! The first command a newcomer types, in a home of its own.
+
+use crate::harness::{self, Dir, eventually, free_port, proc};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const OPENCLAW: &str = env!("CARGO_BIN_EXE_openclaw");
+
+/// A home whose gateway is stopped at the end.
+struct Newcomer {
+    dir: Dir,
+    path: PathBuf,
+    env: Vec<(&'static str, &'static str)>,
+}
+
+impl Newcomer {
+    /// `path` is where programs are looked for. The port is settled beforehand, so that tests side
+    /// by side do not race for the usual one.
+    fn new(path: &Path) -> Newcomer {
+        let dir = Dir::new("newcomer");
+        let config = format!(r#"{{"gateway": {{"port": {}}}}}"#, free_port());
+        let state = dir.path().join(".openclaw-quickstart");
+        openclaw::base::atomic::write(&state.join("openclaw.json"), config.as_bytes()).unwrap();
+        Newcomer {
+            dir,
+            path: path.to_path_buf(),
+            env: Vec::new(),
+        }
+    }
+
+    fn without_programs() -> Newcomer {
+        Newcomer::new(Path::new("/nonexistent"))
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.path().join(".openclaw-quickstart")
+    }
+
+    fn config(&self) -> Value {
+        let text = std::fs::read(self.state().join("openclaw.json")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    /// `openclaw quickstart ARGS`: what it printed.
+    fn quickstart(&self, args: &[&str]) -> String {
+        let output = Command::new(OPENCLAW)
+            .arg("quickstart")
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("PATH", &self.path)
+            .envs(self.env.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .expect("openclaw starts");
+        assert!(
+            output.status.success(),
+            "quickstart {args:?}: {}\n{}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    fn gateway(&self) -> Option<u32> {
+        openclaw::base::lock::holder(&self.state().join("rs/gateway.lock")).map(|h| h.pid)
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        let Some(pid) = self.gateway() else { return };
+        let tree = proc::tree(pid);
+        proc::signal(pid, "TERM");
+        eventually("the gateway's end", Duration::from_secs(20), || {
+            tree.iter().all(|pid| !proc::is_alive(*pid)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn without_key_server_and_python_the_echo_answers_and_says_how_to_get_a_model() {
+    let newcomer = Newcomer::without_programs();
+    let shown = newcomer.quickstart(&[]);
+    assert!(shown.contains("Model      builtin/echo"), "{shown}");
+    assert!(shown.contains("No model answers"), "{shown}");
+    assert!(shown.contains("python3"), "{shown}");
+    let reply = newcomer.quickstart(&["--message", "is there anybody?"]);
+    assert!(reply.contains("is there anybody?"), "{reply}");
+}
+
+#[test]
+fn a_key_in_the_environment_is_found_named_and_not_written_down() {
+    let mut newcomer = Newcomer::without_programs();
+    newcomer.env.push(("GROQ_API_KEY", "gsk-never-written"));
+    let shown = newcomer.quickstart(&[]);
+    assert!(
+        shown.contains("Model      groq/llama-3.3-70b-versatile: GROQ_API_KEY is set"),
+        "{shown}"
+    );
+    let token = newcomer.config()["gateway"]["auth"]["token"].clone();
+    let token = token.as_str().expect("a generated token");
+    assert!(shown.contains(&format!("/?token={token}")), "{shown}");
+    for file in ["openclaw.json", "logs/gateway.err.log"] {
+        let text = std::fs::read_to_string(newcomer.state().join(file)).unwrap();
+        assert!(!text.contains("gsk-never-written"), "{file} holds the key");
+    }
+}
+
+#[test]
+fn a_second_run_finds_the_gateway_and_its_settings_and_stop_ends_it() {
+    let newcomer = Newcomer::without_programs();
+    newcomer.quickstart(&["--message", "one"]);
+    let (pid, config) = (newcomer.gateway().expect("it runs"), newcomer.config());
+    let shown = newcomer.quickstart(&[]);
+    assert!(
+        shown.contains(&format!("running already, pid {pid}")),
+        "{shown}"
+    );
+    assert_eq!(newcomer.config()["gateway"], config["gateway"]);
+    newcomer.quickstart(&["--stop"]);
+    eventually("the gateway's end", Duration::from_secs(20), || {
+        (!proc::is_alive(pid) && newcomer.gateway().is_none()).then_some(())
+    });
+    assert!(newcomer.quickstart(&["--stop"]).contains("No gateway"));
+}
+
+#[test]
+fn with_python_a_real_model_is_installed_and_answers() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let newcomer = Newcomer::new(Path::new(&path));
+    // The installation of the other tests, where there is one: pip's work is theirs to test.
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/local-model/rs/local-model");
+    if !installed.join("settings.json").exists() {
+        return harness::skip(
+            "with_python_a_real_model_is_installed_and_answers",
+            "the local model is not installed below target/ (no python3, or no registry)",
+        );
+    }
+    let own = newcomer.state().join("rs/local-model");
+    openclaw::base::atomic::create_private_dir(&own).unwrap();
+    std::os::unix::fs::symlink(installed.join("venv"), own.join("venv")).unwrap();
+    let settings = format!(r#"{{"port": {}, "enabled": false}}"#, free_port());
+    std::fs::write(own.join("settings.json"), settings).unwrap();
+
+    let reply = newcomer.quickstart(&["--message", "Say hello in one short sentence."]);
+    assert!(!reply.trim().is_empty());
+    assert_eq!(
+        newcomer.config()["agents"]["defaults"]["model"]["primary"],
+        "local/smollm2-135m"
+    );
+    let shown = newcomer.quickstart(&[]);
+    assert!(shown.contains("Model      local/smollm2-135m"), "{shown}");
+}
