@@ -83,10 +83,14 @@ pub fn serve(core: &Arc<Core>, place: Admitted, mut facts: Facts, key: &str, res
     let mut socket = WebSocket::from_partially_read(io, rest, Role::Server, Some(config));
     match accept(core, &mut socket, &outbox, &facts) {
         Some(client) => {
+            place.attended();
             stay(core, client.clone(), socket, place);
             core.connected(&client);
         }
-        None => end(&outbox),
+        None => {
+            end(&outbox);
+            core.departed();
+        }
     }
 }
 

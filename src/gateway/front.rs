@@ -55,38 +55,9 @@ pub fn serve(core: &Arc<Core>, listeners: Vec<Listener>) -> io::Result<Accepting
 
 impl Service for Front {
     fn serve(&self, connection: Admitted) {
-        let stream = connection.stream.clone();
-        let mut input = Input::default();
-        let mut idle = HEAD_TIME;
-        loop {
-            let len = match input.head(&stream, idle, HEAD_TIME) {
-                Ok(Some(len)) => len,
-                Ok(None) | Err(head::Error::Io(_)) => return,
-                Err(err) => return refuse(&stream, status_of(&err)),
-            };
-            match self.route(&input.bytes()[..len], connection.peer) {
-                Route::Probe { answer, last } => {
-                    // A client that does not even take this has broken off.
-                    if !matches!(stream.send_now(&answer), Ok(sent) if sent == answer.len()) || last
-                    {
-                        return;
-                    }
-                    input.consume(len);
-                    idle = KEEP_ALIVE;
-                }
-                Route::Gateway { facts, key } => {
-                    let rest = input.into_rest(len);
-                    drop(stream);
-                    return connection::serve(&self.0, connection, facts, &key, rest);
-                }
-                Route::Plane { head, body, waits } => {
-                    if waits && stream.send_now(CONTINUE).is_err() {
-                        return;
-                    }
-                    return self.relay(&stream, head, input.into_rest(len), body);
-                }
-                Route::Refuse(status) => return refuse(&stream, status),
-            }
+        if let Some(connection) = self.attend(connection) {
+            drop(connection);
+            self.0.departed();
         }
     }
 
@@ -97,6 +68,55 @@ impl Service for Front {
 }
 
 impl Front {
+    /// Answers requests until one is the last, and gives the connection back; one that became a
+    /// WebSocket is given on.
+    fn attend(&self, connection: Admitted) -> Option<Admitted> {
+        let stream = connection.stream.clone();
+        let mut input = Input::default();
+        let mut idle = HEAD_TIME;
+        loop {
+            let len = match input.head(&stream, idle, HEAD_TIME) {
+                Ok(Some(len)) => len,
+                Ok(None) | Err(head::Error::Io(_)) => return Some(connection),
+                Err(err) => {
+                    refuse(&stream, status_of(&err));
+                    return Some(connection);
+                }
+            };
+            match self.route(&input.bytes()[..len], connection.peer) {
+                Route::Probe { answer, last } => {
+                    // A client that does not even take this has broken off.
+                    if !matches!(stream.send_now(&answer), Ok(sent) if sent == answer.len()) || last
+                    {
+                        return Some(connection);
+                    }
+                    if idle == HEAD_TIME {
+                        connection.attended();
+                    }
+                    input.consume(len);
+                    idle = KEEP_ALIVE;
+                }
+                Route::Gateway { facts, key } => {
+                    let rest = input.into_rest(len);
+                    drop(stream);
+                    connection::serve(&self.0, connection, facts, &key, rest);
+                    return None;
+                }
+                Route::Plane { head, body, waits } => {
+                    if waits && stream.send_now(CONTINUE).is_err() {
+                        return Some(connection);
+                    }
+                    self.relay(&stream, head, input.into_rest(len), body);
+                    return Some(connection);
+                }
+                Route::Refuse(status) => {
+                    refuse(&stream, status);
+                    return Some(connection);
+                }
+            }
+        }
+    }
+
     /// Reads the head and decides. Not part of `serve`, so that its buffers are gone from the stack
     /// while a connection lives.
     #[inline(never)]

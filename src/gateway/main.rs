@@ -32,6 +32,9 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_secs(30);
 /// Every so many ticks old entries are swept and the health payload is made anew.
 const SWEEP_EVERY: u32 = 2;
+/// A restart waits this long for connections that had just come to get their first answer, and to
+/// be told of it then; what keeps silent is cut.
+const FIRST_ANSWER: Duration = Duration::from_millis(500);
 /// Turns end this fast, or not at all, when nobody is left to ask for more time.
 const ORPHAN_GRACE: Duration = Duration::from_millis(500);
 /// After this long what the start left behind is given back to the kernel.
@@ -262,6 +265,9 @@ fn serve(started: Started) -> Result<(), Error> {
                 log::debug!(target: "gateway", "stopping within {grace_ms} ms: {reason}");
                 // Who connects from here on waits for the next core.
                 accepting.stop();
+                if restarting {
+                    accepting.settle(FIRST_ANSWER);
+                }
                 core.say_goodbye(restarting);
                 core.agents.stop(Duration::from_millis(grace_ms) / 2);
                 return Ok(());

@@ -4,14 +4,14 @@
 use super::stream::{Peer, Stream};
 use crate::base::sys::peer;
 use crate::base::sys::poll::{For, Poll};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections at once, all together. Each is a thread with a small stack.
 pub const MAX_CONNECTIONS: usize = 4096;
@@ -33,7 +33,7 @@ pub enum Listener {
 pub struct Admitted {
     pub stream: Arc<Stream>,
     pub peer: Peer,
-    _place: Place,
+    place: Place,
 }
 
 /// What to do with connections.
@@ -49,17 +49,29 @@ pub trait Service: Send + Sync + 'static {
 pub struct Accepting {
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
+    places: Arc<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    counts: Mutex<Counts>,
+    /// Signalled when the last of `fresh` goes.
+    attended: Condvar,
 }
 
 #[derive(Default)]
 struct Counts {
     all: usize,
     by_ip: HashMap<IpAddr, usize>,
+    /// Connections that have not had an answer yet, by number, and when they came.
+    fresh: BTreeMap<u64, Instant>,
+    next: u64,
 }
 
 struct Place {
-    counts: Arc<Mutex<Counts>>,
+    places: Arc<Places>,
     ip: Option<IpAddr>,
+    number: u64,
 }
 
 /// Starts accepting. The listeners stay open for others who have them (the supervisor).
@@ -69,13 +81,16 @@ pub fn start(listeners: Vec<Listener>, service: Arc<dyn Service>) -> io::Result<
         listener.set_nonblocking()?;
     }
     let (stop, stopped) = UnixStream::pair()?;
+    let places: Arc<Places> = Arc::default();
+    let taken = places.clone();
     let thread = std::thread::Builder::new()
         .name("accept".into())
         .stack_size(ACCEPT_STACK)
-        .spawn(move || run(&listeners, &stopped, &service))?;
+        .spawn(move || run(&listeners, &stopped, &taken, &service))?;
     Ok(Accepting {
         stop: Some(stop),
         thread: Some(thread),
+        places,
     })
 }
 
@@ -90,6 +105,36 @@ impl Accepting {
             }
         }
     }
+
+    /// After `stop`: waits until every connection has had its first answer, but for none longer
+    /// than `patience` from when it came.
+    pub fn settle(&self, patience: Duration) {
+        let mut counts = self.places.counts();
+        loop {
+            let now = Instant::now();
+            let left = counts
+                .fresh
+                .values()
+                .filter_map(|came| patience.checked_sub(now - *came))
+                .max();
+            let Some(left) = left.filter(|left| !left.is_zero()) else {
+                return;
+            };
+            counts = self
+                .places
+                .attended
+                .wait_timeout(counts, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Admitted {
+    /// The peer has had its first answer.
+    pub fn attended(&self) {
+        self.place.attended();
+    }
 }
 
 impl Drop for Accepting {
@@ -98,8 +143,12 @@ impl Drop for Accepting {
     }
 }
 
-fn run(listeners: &[Listener], stopped: &UnixStream, service: &Arc<dyn Service>) {
-    let counts = Arc::default();
+fn run(
+    listeners: &[Listener],
+    stopped: &UnixStream,
+    places: &Arc<Places>,
+    service: &Arc<dyn Service>,
+) {
     loop {
         let mut poll = Poll::new();
         poll.add(stopped.as_fd(), For::Reading);
@@ -116,13 +165,13 @@ fn run(listeners: &[Listener], stopped: &UnixStream, service: &Arc<dyn Service>)
         }
         for (i, listener) in listeners.iter().enumerate() {
             if poll.ready(i + 1) {
-                accept(listener, &counts, service);
+                accept(listener, places, service);
             }
         }
     }
 }
 
-fn accept(listener: &Listener, counts: &Arc<Mutex<Counts>>, service: &Arc<dyn Service>) {
+fn accept(listener: &Listener, places: &Arc<Places>, service: &Arc<dyn Service>) {
     let (stream, peer) = match listener.accept() {
         Ok(accepted) => accepted,
         Err(err) => {
@@ -139,7 +188,7 @@ fn accept(listener: &Listener, counts: &Arc<Mutex<Counts>>, service: &Arc<dyn Se
         Peer::Ip(addr) => Some(addr.ip()).filter(|ip| !ip.is_loopback() && !service.is_shared(*ip)),
         Peer::Local(_) => None,
     };
-    let Some(place) = Place::take(counts, ip) else {
+    let Some(place) = Place::take(places, ip) else {
         log::warn!("refused a connection: too many are open");
         // Best effort: a browser shows more than a reset.
         let _ = stream.send_now(
@@ -150,7 +199,7 @@ fn accept(listener: &Listener, counts: &Arc<Mutex<Counts>>, service: &Arc<dyn Se
     let connection = Admitted {
         stream: Arc::new(stream),
         peer,
-        _place: place,
+        place,
     };
     let service = service.clone();
     let started = std::thread::Builder::new()
@@ -198,9 +247,21 @@ impl AsFd for Listener {
     }
 }
 
+impl Places {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attended(&self, number: u64, counts: &mut Counts) {
+        if counts.fresh.remove(&number).is_some() && counts.fresh.is_empty() {
+            self.attended.notify_all();
+        }
+    }
+}
+
 impl Place {
-    fn take(counts: &Arc<Mutex<Counts>>, ip: Option<IpAddr>) -> Option<Place> {
-        let mut c = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    fn take(places: &Arc<Places>, ip: Option<IpAddr>) -> Option<Place> {
+        let mut c = places.counts();
         if c.all >= MAX_CONNECTIONS {
             return None;
         }
@@ -212,16 +273,25 @@ impl Place {
             *mine += 1;
         }
         c.all += 1;
+        c.next += 1;
+        let number = c.next;
+        c.fresh.insert(number, Instant::now());
         Some(Place {
-            counts: counts.clone(),
+            places: places.clone(),
             ip,
+            number,
         })
+    }
+
+    fn attended(&self) {
+        self.places.attended(self.number, &mut self.places.counts());
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut c = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut c = self.places.counts();
+        self.places.attended(self.number, &mut c);
         c.all -= 1;
         if let Some(ip) = self.ip {
             if let Some(mine) = c.by_ip.get_mut(&ip) {
@@ -272,16 +342,34 @@ mod tests {
     }
 
     #[test]
+    fn settling_waits_for_first_answers_but_not_for_the_silent() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = tcp.local_addr().unwrap();
+        let mut accepting = start(vec![Listener::Tcp(tcp)], Arc::new(Echo)).unwrap();
+        let mut quick = std::net::TcpStream::connect(addr).unwrap();
+        let _silent = std::net::TcpStream::connect(addr).unwrap();
+        while accepting.places.counts().next < 2 {
+            std::thread::yield_now();
+        }
+        quick.write_all(b"x").unwrap();
+        accepting.stop();
+        accepting.settle(Duration::from_millis(20));
+        let mut got = [0];
+        quick.read_exact(&mut got).unwrap();
+        assert!(accepting.places.counts().fresh.len() <= 1);
+    }
+
+    #[test]
     fn one_address_gets_its_share_and_no_more() {
-        let counts = Arc::default();
+        let places = Arc::default();
         let ip = Some(IpAddr::from([192, 0, 2, 1]));
         let held: Vec<Place> = (0..MAX_PER_PEER)
-            .map(|_| Place::take(&counts, ip).unwrap())
+            .map(|_| Place::take(&places, ip).unwrap())
             .collect();
-        assert!(Place::take(&counts, ip).is_none());
-        assert!(Place::take(&counts, None).is_some());
+        assert!(Place::take(&places, ip).is_none());
+        assert!(Place::take(&places, None).is_some());
         drop(held);
-        assert!(Place::take(&counts, ip).is_some());
-        assert!(counts.lock().unwrap().by_ip.is_empty());
+        assert!(Place::take(&places, ip).is_some());
+        assert!(places.counts().by_ip.is_empty());
     }
 }
