@@ -2,6 +2,7 @@
 //! prints a fatal error.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 /// What the caller of a program learns from its exit status.
@@ -55,6 +56,20 @@ pub trait Report: fmt::Display {
     fn hint(&self) -> Option<String> {
         None
     }
+}
+
+/// What to do when the state folder or a file in it cannot be written.
+pub fn writing_hint(err: &io::Error) -> Option<String> {
+    let hint = match err.kind() {
+        io::ErrorKind::StorageFull => "free space on that disk",
+        io::ErrorKind::QuotaExceeded => "free space within that user's quota",
+        io::ErrorKind::PermissionDenied => "make it writable for this user",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "mount that file system writable, or set OPENCLAW_STATE_DIR to a folder on another"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
 }
 
 /// Prints `program: error` and the hint to stderr. Only a `main` calls this.

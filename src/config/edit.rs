@@ -4,7 +4,7 @@
 //! written through.
 
 use super::{Env, Paths, Snapshot, load, path, text};
-use crate::base::exit::{Exit, Report};
+use crate::base::exit::{self, Exit, Report};
 use crate::base::{atomic, lock, time};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -246,8 +246,8 @@ impl Report for Error {
             Error::Lock(lock::Error::Held { .. }) => {
                 Some("another edit is under way; try again when it is done".into())
             }
-            Error::Write { err, .. } if err.kind() == io::ErrorKind::PermissionDenied => {
-                Some("run it as the user who owns the file".into())
+            Error::Write { err, .. } | Error::Lock(lock::Error::Io { err, .. }) => {
+                exit::writing_hint(err)
             }
             _ => None,
         }

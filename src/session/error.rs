@@ -1,6 +1,6 @@
 //! What can go wrong with sessions on disk, in the words a user sees.
 
-use crate::base::exit::Report;
+use crate::base::exit::{self, Report};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,13 +75,7 @@ impl std::error::Error for Error {}
 impl Report for Error {
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Io { err, .. } => match err.kind() {
-                io::ErrorKind::StorageFull => Some("free space on that disk".into()),
-                io::ErrorKind::PermissionDenied => {
-                    Some("make the file writable for this user".into())
-                }
-                _ => None,
-            },
+            Error::Io { err, .. } => exit::writing_hint(err),
             Error::Corrupt { path, .. } => Some(format!(
                 "repair the JSON or move {} away to start with no sessions",
                 path.display()

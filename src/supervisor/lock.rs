@@ -230,6 +230,13 @@ impl exit::Report for Error {
             Error::Io { .. } => exit::Exit::Failed,
         }
     }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Running { .. } => None,
+            Error::Io { err, .. } => exit::writing_hint(err),
+        }
+    }
 }
 
 #[cfg(test)]

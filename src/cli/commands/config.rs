@@ -3,6 +3,7 @@
 use super::super::Context;
 use super::super::failure::Failure;
 use crate::base::cmdline::{Arg, Command};
+use crate::base::exit::Report;
 use crate::config::edit;
 use serde_json::Value;
 
@@ -68,8 +69,7 @@ pub fn set(context: &mut Context) -> Result<(), Failure> {
         (typed, _) => typed,
     };
     let snapshot = &context.local.snapshot;
-    edit::set(&snapshot.paths, &snapshot.env, path, value)
-        .map_err(|err| Failure::said(format!("Error: {err}")))?;
+    edit::set(&snapshot.paths, &snapshot.env, path, value).map_err(told)?;
     let done = format!("Updated {path}. Restart the gateway to apply.");
     Ok(context.out.line(done)?)
 }
@@ -86,6 +86,9 @@ pub fn unset(context: &mut Context) -> Result<(), Failure> {
 fn told(err: edit::Error) -> Failure {
     match err {
         edit::Error::NotFound(_) => Failure::said(err),
-        err => Failure::said(format!("Error: {err}")),
+        err => match err.hint() {
+            Some(hint) => Failure::said(format!("Error: {err}\n  fix: {hint}")),
+            None => Failure::said(format!("Error: {err}")),
+        },
     }
 }
