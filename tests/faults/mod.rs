@@ -1,0 +1,9 @@
+//! Faults, with real processes: what is killed, cut off, filled up or flooded loses nothing it
+//! promised and costs no more than its bound.
+
+mod disk;
+mod formats;
+mod hostile;
+mod kill;
+mod restarts;
+mod slow;
