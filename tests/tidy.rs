@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Lines of code, without comments and tests; a longer file holds a second noun.
-const MAX_LINES: usize = 640;
+const MAX_LINES: usize = 600;
 
 struct Source {
     path: PathBuf,

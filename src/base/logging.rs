@@ -112,16 +112,19 @@ fn journal() -> bool {
         .is_ok_and(|meta| stream == format!("{}:{}", meta.dev(), meta.ino()))
 }
 
+/// Of libraries only what went wrong: below that they show frames, requests and keys.
+fn is_told(record: &Record) -> bool {
+    let ours = |module: &str| module == "openclaw" || module.starts_with("openclaw::");
+    record.module_path().is_some_and(ours) || record.level() <= Level::Warn
+}
+
 impl Log for Sink {
     fn enabled(&self, metadata: &Metadata) -> bool {
         metadata.level() <= self.level || self.console.enabled(metadata)
     }
 
     fn log(&self, record: &Record) {
-        let ours = record
-            .module_path()
-            .is_none_or(|module| module.starts_with("openclaw"));
-        if !ours && record.level() > Level::Warn {
+        if !is_told(record) {
             return;
         }
         if self.only.is_none_or(|only| record.target() == only) {
@@ -324,6 +327,28 @@ mod tests {
         assert_eq!(short(&of("gateway/channels/telegram")), "telegram");
         assert_eq!(short(&of("gateway/reload")), "reload");
         assert_eq!(short(&of("gateway")), "gateway");
+    }
+
+    #[test]
+    fn libraries_are_heard_only_when_something_went_wrong() {
+        let told = |module: &'static str, level| {
+            is_told(
+                &Record::builder()
+                    .level(level)
+                    .module_path(Some(module))
+                    .build(),
+            )
+        };
+        for library in [
+            "tungstenite::protocol",
+            "ureq::run",
+            "rustls::client",
+            "openclawish",
+        ] {
+            assert!(told(library, Level::Warn));
+            assert!(!told(library, Level::Info) && !told(library, Level::Trace));
+        }
+        assert!(told("openclaw::gateway::main", Level::Trace));
     }
 
     #[test]

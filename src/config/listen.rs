@@ -135,6 +135,11 @@ fn resolve_with(
     if tailscale == Tailscale::Funnel && auth.mode != AuthMode::Password {
         return Err(Error::FunnelPassword);
     }
+    if tailscale != Tailscale::Off {
+        warnings.push(format!(
+            "this version does not run Tailscale itself: publish port {port} by its own command"
+        ));
+    }
     if auth.secret().is_none() {
         if !loopback_only {
             return Err(Error::OpenBind(bind));

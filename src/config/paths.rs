@@ -4,6 +4,8 @@
 //! device key, the exec approvals, the canvas and the default workspaces stay for every profile.
 
 use super::Env;
+use super::schema::Logging;
+use crate::base::dayfile::Place;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +76,14 @@ impl Paths {
             profile: named,
             state,
             config,
+        }
+    }
+
+    /// Where a gateway of this configuration logs.
+    pub fn log(&self, config: &Logging) -> Place {
+        match &config.file {
+            Some(file) => Place::Fixed(expand(file, &self.home)),
+            None => Place::Daily(self.logs.clone()),
         }
     }
 

@@ -58,9 +58,11 @@ impl Cached {
     }
 }
 
-/// Makes the payload now, keeps it and tells every client.
+/// Makes the payload now, keeps it, and tells every client and the probes.
 pub fn refresh(core: &Core) -> Arc<RawValue> {
-    let payload: Arc<RawValue> = match serde_json::value::to_raw_value(&make(core)) {
+    let health = make(core);
+    core.probe.publish(&health.channels, &core.config.current());
+    let payload: Arc<RawValue> = match serde_json::value::to_raw_value(&health) {
         Ok(raw) => raw.into(),
         // Plain data serialises; the old payload stays should that ever be untrue.
         Err(_) => return core.health.get(),

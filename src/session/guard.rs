@@ -4,7 +4,8 @@
 //! own processes `flock` decides as well, because a lock file can be taken for stale by age.
 
 use super::Error;
-use crate::base::{lock, sys, time};
+use crate::base::sys::process;
+use crate::base::{lock, time};
 use fs2::FileExt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -23,6 +24,8 @@ const TRANSCRIPT_STALE: Duration = Duration::from_secs(30 * 60);
 /// Step of the growing pause between two tries for a transcript's lock file, and its end.
 const TRANSCRIPT_STEP: Duration = Duration::from_millis(50);
 const TRANSCRIPT_PAUSE: Duration = Duration::from_secs(1);
+/// The kernel tells when a process started to the second, by a clock that may be corrected.
+const START_SLACK_MS: u64 = 3_000;
 
 /// A held lock file; dropping it removes the file.
 #[derive(Debug)]
@@ -91,8 +94,9 @@ pub fn transcript(file: &Path, patience: Duration) -> Result<LockFile, Error> {
         if create(&path, &content)? {
             return Ok(LockFile { path, _ours: None });
         }
-        let holder = holder(&path);
-        if holder.is_none_or(|pid| !sys::alive::is_alive(pid) || pid == std::process::id())
+        let content = read(&path);
+        let holder = content.as_ref().map(|content| content.pid);
+        if !content.is_some_and(|content| content.lives())
             || age(&path).is_some_and(|age| age > TRANSCRIPT_STALE)
         {
             // Unreadable may also mean "being written right now": give its maker a moment.
@@ -153,14 +157,36 @@ fn create(path: &Path, content: &str) -> Result<bool, Error> {
     }
 }
 
-/// The pid written in a transcript's lock file.
-fn holder(path: &Path) -> Option<u32> {
-    #[derive(serde::Deserialize)]
-    struct Content {
-        pid: u32,
+/// What a transcript's lock file says.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Content {
+    pid: u32,
+    #[serde(default)]
+    created_at: serde_json::Value,
+}
+
+impl Content {
+    /// Whether its maker is there: not only a process of that number, which after a crash or in a
+    /// container may be another's by now and is then younger than the file.
+    fn lives(&self) -> bool {
+        if self.pid == std::process::id() || !process::exists(self.pid) {
+            return false;
+        }
+        let made = self
+            .created_at
+            .as_str()
+            .and_then(|at| at.parse::<jiff::Timestamp>().ok())
+            .and_then(|at| u64::try_from(at.as_millisecond()).ok());
+        match (made, process::started_ms(self.pid)) {
+            (Some(made), Some(started)) => started <= made + START_SLACK_MS,
+            _ => true,
+        }
     }
-    let text = fs::read(path).ok()?;
-    Some(serde_json::from_slice::<Content>(&text).ok()?.pid)
+}
+
+fn read(path: &Path) -> Option<Content> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 fn age(path: &Path) -> Option<Duration> {
@@ -203,6 +229,23 @@ mod tests {
         // Above the largest pid Linux gives out.
         fs::write(dir.join("a.jsonl.lock"), "{\"pid\": 4194999}").unwrap();
         transcript(&dir.join("a.jsonl"), Duration::ZERO).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_process_younger_than_the_lock_file_did_not_make_it() {
+        let dir = id::temp_dir("guard");
+        let parent = std::os::unix::process::parent_id();
+        let lock = |created: String| {
+            let text = format!("{{\"pid\": {parent}, \"createdAt\": \"{created}\"}}");
+            fs::write(dir.join("a.jsonl.lock"), text).unwrap();
+            transcript(&dir.join("a.jsonl"), Duration::ZERO)
+        };
+        assert!(
+            lock(time::now_iso()).is_err(),
+            "our parent may have made it"
+        );
+        assert!(lock("2001-01-01T00:00:00.000Z".into()).is_ok());
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -1,10 +1,8 @@
 //! The command line of `openclaw-gateway`: the flags of `openclaw gateway run`, and `--notify-fd`.
 
-use crate::base::dayfile::Place;
 use crate::base::exit::{Exit, Report};
 use crate::base::logging;
 use crate::base::secret::Secret;
-use crate::config::paths::expand;
 use crate::config::schema::Logging;
 use crate::config::{Env, Paths, listen, profile};
 use crate::wire::control::Flags;
@@ -28,6 +26,8 @@ pub struct Run {
     pub force: bool,
     pub reset: bool,
     pub notify_fd: Option<RawFd>,
+    /// Flags of the original that were given and have no effect here.
+    pub ignored: Vec<&'static str>,
 }
 
 pub const HELP: &str = "\
@@ -41,19 +41,19 @@ The daemon, in the foreground. Flags override the environment and the configurat
   --token TEXT           shared token (other users can read it in ps)
   --password TEXT        shared password (likewise)
   --tailscale MODE       off, serve or funnel
-  --tailscale-reset-on-exit
   --allow-unconfigured   start although gateway.mode is not local
   --force                end whatever listens on the port first
   --dev, --profile NAME  another state folder and configuration
-  --reset                with --dev: start from nothing
+  --reset                with --dev: put its files aside, start from nothing
   --config FILE          the configuration file
   --verbose              more on stderr
-  --ws-log STYLE         auto, full or compact (--compact)
   --claude-cli-logs      only that subsystem on stderr
-  --raw-stream           keep the model's raw events (--raw-stream-path FILE)
   --notify-fd N          write a newline to descriptor N when ready
   -V, --version
   -h, --help
+
+Accepted, without effect: --ws-log STYLE, --compact, --raw-stream, --raw-stream-path FILE,
+--tailscale-reset-on-exit.
 
 Signals: TERM and INT stop in order, HUP reads the configuration again, USR1 replaces the core
 without refusing a connection. Exit: 0 stopped, 1 failed, 64 usage, 75 already running,
@@ -72,6 +72,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Error> 
     let mut parser = lexopt::Parser::from_args(args);
     let mut run = Run::default();
     let flags = &mut run.flags;
+    let mut ws_log = None;
     let text = |parser: &mut lexopt::Parser| parser.value()?.string();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -81,16 +82,22 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Error> 
             Long("token") => flags.token = Some(Secret::new(text(&mut parser)?)),
             Long("password") => flags.password = Some(Secret::new(text(&mut parser)?)),
             Long("tailscale") => flags.tailscale = Some(text(&mut parser)?),
-            Long("tailscale-reset-on-exit") => flags.tailscale_reset_on_exit = true,
+            Long("tailscale-reset-on-exit") => run.ignored.push("--tailscale-reset-on-exit"),
             Long("allow-unconfigured") => flags.allow_unconfigured = true,
             Long("profile") => flags.profile = Some(text(&mut parser)?),
             Long("dev") => flags.dev = true,
             Long("verbose") => flags.verbose = true,
-            Long("ws-log") => flags.ws_log = Some(text(&mut parser)?),
-            Long("compact") => flags.ws_log = Some("compact".into()),
+            Long("ws-log") => {
+                run.ignored.push("--ws-log");
+                ws_log = Some(text(&mut parser)?);
+            }
+            Long("compact") => run.ignored.push("--compact"),
             Long("claude-cli-logs") => flags.claude_cli_logs = true,
-            Long("raw-stream") => drop(flags.raw_stream.get_or_insert_default()),
-            Long("raw-stream-path") => flags.raw_stream = Some(text(&mut parser)?),
+            Long("raw-stream") => run.ignored.push("--raw-stream"),
+            Long("raw-stream-path") => {
+                run.ignored.push("--raw-stream-path");
+                text(&mut parser)?;
+            }
             Long("config") => flags.config = Some(text(&mut parser)?),
             Long("force") => run.force = true,
             Long("reset") => run.reset = true,
@@ -105,7 +112,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Error> 
     if run.reset && !flags.dev {
         return Err(Error::ResetAlone);
     }
-    match flags.ws_log.as_deref() {
+    match ws_log.as_deref() {
         None | Some("auto" | "full" | "compact") => Ok(Action::Run(Box::new(run))),
         Some(_) => Err(Error::WsLog),
     }
@@ -140,10 +147,7 @@ pub fn logging(config: &Logging, paths: &Paths, flags: &Flags) -> logging::Optio
         false => level(&config.console_level).unwrap_or(log::LevelFilter::Info),
     };
     logging::Options {
-        place: match &config.file {
-            Some(file) => Place::Fixed(expand(file, &paths.home)),
-            None => Place::Daily(paths.logs.clone()),
-        },
+        place: paths.log(config),
         level: level(&config.level).unwrap_or(log::LevelFilter::Info),
         console,
         json: config.console_style.as_deref() == Some("json"),
@@ -213,7 +217,7 @@ mod tests {
         };
         assert_eq!(run.flags.port.as_deref(), Some("1"));
         assert_eq!(run.flags.bind.as_deref(), Some("lan"));
-        assert_eq!(run.flags.ws_log.as_deref(), Some("compact"));
+        assert_eq!(run.ignored, ["--compact"]);
     }
 
     #[test]

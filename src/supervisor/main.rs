@@ -1,6 +1,7 @@
 //! The supervisor's life: arguments, configuration, lock, listeners, the core, then one `poll`.
 
 use super::args::{self, Action, Run};
+use super::dev;
 use super::drain::{CORE_GRACE, Phase};
 use super::force;
 use super::link::{Broken, Link};
@@ -97,22 +98,39 @@ impl Supervisor {
         fds::close_all_on_exec();
         let notifier = Notifier::open(run.notify_fd).map_err(|err| failed("--notify-fd", err))?;
         let own = std::env::current_exe().map_err(|err| failed("own program", err))?;
-        let env = args::environment(&run.flags).map_err(|err| Box::new(err) as Box<dyn Report>)?;
+        let env = args::environment(&run.flags).map_err(boxed)?;
         let paths = Paths::resolve(&env, None);
+        // What is put aside must be nobody's; otherwise `--force` comes before the lock.
+        let mut lock = None;
+        if run.reset {
+            lock = Some(lock::take(&paths, &env).map_err(boxed)?);
+        }
+        let prepared = match run.flags.dev {
+            true => dev::prepare(&paths, run.reset).map_err(boxed)?,
+            false => Vec::new(),
+        };
         let snapshot = load::load(&paths, &env);
-        let listen = listen::resolve(&snapshot, &args::listening(&run.flags))
-            .map_err(|err| Box::new(err) as Box<dyn Report>)?;
+        let listen = listen::resolve(&snapshot, &args::listening(&run.flags)).map_err(boxed)?;
         logging::start(args::logging(&snapshot.config.logging, &paths, &run.flags));
         drop(snapshot);
+        for line in prepared {
+            log::info!(target: "gateway", "{line}");
+        }
+        if !run.ignored.is_empty() {
+            let flags = run.ignored.join(", ");
+            log::warn!(target: "gateway", "{flags}: no effect in this version");
+        }
         for warning in &listen.warnings {
             log::warn!(target: "gateway", "{warning}");
         }
         if run.force && listen.port != 0 {
             force::free_port(listen.port);
         }
-        let lock = lock::take(&paths, &env).map_err(|err| Box::new(err) as Box<dyn Report>)?;
-        let listeners = Listeners::open(handed, &listen, &paths)
-            .map_err(|err| Box::new(err) as Box<dyn Report>)?;
+        let lock = match lock {
+            Some(lock) => lock,
+            None => lock::take(&paths, &env).map_err(boxed)?,
+        };
+        let listeners = Listeners::open(handed, &listen, &paths).map_err(boxed)?;
         let signals = Signals::catch(&[
             Signal::Terminate,
             Signal::Interrupt,
@@ -506,6 +524,10 @@ impl Supervisor {
 struct Failed {
     what: &'static str,
     err: io::Error,
+}
+
+fn boxed(err: impl Report + 'static) -> Box<dyn Report> {
+    Box::new(err)
 }
 
 fn failed(what: &'static str, err: io::Error) -> Box<dyn Report> {

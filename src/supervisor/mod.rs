@@ -9,6 +9,7 @@
 //! which the core inherits, is free only after the core has gone too.
 
 pub mod args;
+mod dev;
 pub mod drain;
 mod force;
 mod link;

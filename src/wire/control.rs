@@ -103,20 +103,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tailscale: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub tailscale_reset_on_exit: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_unconfigured: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub verbose: bool,
-    /// `auto`, `full`, `compact`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ws_log: Option<String>,
     /// Only that subsystem on the console.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub claude_cli_logs: bool,
-    /// Where raw model events are written, when they are; empty for the usual place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub raw_stream: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

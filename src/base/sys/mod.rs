@@ -3,7 +3,6 @@
 
 #![allow(unsafe_code)]
 
-pub mod alive;
 pub mod beneath;
 pub mod child;
 pub mod fds;

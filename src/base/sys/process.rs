@@ -106,6 +106,17 @@ pub fn start_time(pid: u32) -> Option<u64> {
     stat(pid, 22)
 }
 
+/// When `pid` started, in Unix milliseconds, to about a second.
+pub fn started_ms(pid: u32) -> Option<u64> {
+    let ticks = start_time(pid)?;
+    // SAFETY: sysconf takes a number and returns one.
+    let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let boot: u64 = boot.trim().parse().ok()?;
+    Some(boot * 1000 + ticks * 1000 / per_second.max(1))
+}
+
 /// The processes whose parent is `parent`.
 pub fn children(parent: u32) -> Vec<u32> {
     std::fs::read_dir("/proc")
@@ -154,5 +165,8 @@ mod tests {
         assert!(start_time(me).unwrap() > 0);
         assert_eq!(start_time(me), start_time(me));
         assert!(monotonic_usec() > 0);
+        let now = crate::base::time::now_ms();
+        let age = now.abs_diff(started_ms(me).unwrap());
+        assert!(age < 600_000, "this test started {age} ms ago");
     }
 }

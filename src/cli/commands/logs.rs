@@ -154,13 +154,10 @@ fn local_file(context: &Context) -> Option<PathBuf> {
     if context.local.names_gateway() || remote {
         return None;
     }
-    let path = match snapshot.value["logging"]["file"].as_str() {
-        Some(file) => crate::config::paths::expand(file, &snapshot.paths.home),
-        None => {
-            let day = time::local(time::now_ms()).strftime("%Y-%m-%d").to_string();
-            snapshot.paths.logs.join(format!("openclaw-{day}.log"))
-        }
-    };
+    let path = snapshot
+        .paths
+        .log(&snapshot.config.logging)
+        .file(time::now_ms());
     // A dated file that is missing stands for the newest of its kind.
     let found = logtail::read(&path, None, 1, 1).ok()?;
     (found.size > 0).then_some(path)

@@ -1,13 +1,14 @@
 //! The probes `/health`, `/healthz` and `/readyz`. The front answers them itself from text made in
 //! advance, so they are quick when everything behind them is busy.
 
-use crate::config::Live;
 use crate::config::listen::Listen;
+use crate::config::{Live, Snapshot};
 use crate::gateway::core::Core;
+use crate::gateway::models;
 use crate::net::head::Head;
 use crate::wire::version;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -31,11 +32,7 @@ impl Probe {
             "auth": listen.auth.mode.name(),
         })
         .to_string();
-        let snapshot = config.current();
-        let models = json!({
-            "default": snapshot.config.agents.defaults.model.primary,
-            "providers": snapshot.config.models.providers.keys().collect::<Vec<_>>(),
-        });
+        let models = models(&config.current());
         let text = RwLock::new(Arc::new(text(&gateway, &json!({}), &models)));
         Probe {
             text,
@@ -44,9 +41,9 @@ impl Probe {
         }
     }
 
-    /// Replaces what `/health` says of channels and models; both are objects.
-    pub fn publish(&self, channels: &impl Serialize, models: &impl Serialize) {
-        let fresh = Arc::new(text(&self.gateway, channels, models));
+    /// Replaces what `/health` says: `channels` is an object, models are those of `config`.
+    pub fn publish(&self, channels: &impl Serialize, config: &Snapshot) {
+        let fresh = Arc::new(text(&self.gateway, channels, &models(config)));
         *self.text.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
@@ -89,6 +86,15 @@ impl Probe {
         }
         Some(answer)
     }
+}
+
+/// What the default agent asks, and the providers named in the configuration.
+fn models(config: &Snapshot) -> Value {
+    let agent = config.config.default_agent_id();
+    json!({
+        "default": models::reference(config, &agent).to_string(),
+        "providers": config.config.models.providers.keys().collect::<Vec<_>>(),
+    })
 }
 
 fn text(gateway: &str, channels: &impl Serialize, models: &impl Serialize) -> Text {
