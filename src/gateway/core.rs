@@ -6,6 +6,7 @@ use super::agents::Agents;
 use super::broadcast::{Client, Clients, Rules};
 use super::dedupe::Dedupe;
 use super::devices::Devices;
+use super::event::Event;
 use super::health;
 use super::host;
 use super::http::health::Probe;
@@ -19,9 +20,10 @@ use crate::base::sys::process;
 use crate::base::time::now_ms;
 use crate::config::Live;
 use crate::config::listen::Listen;
+use crossbeam_channel::Sender;
 use serde_json::json;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 pub struct Core {
@@ -46,14 +48,13 @@ pub struct Core {
     pub started: Instant,
     /// Process id of the tool runner, 0 when there is none: local peers below it are confined.
     pub exec_pid: AtomicU32,
-    /// Clients that left since the heap was last trimmed.
-    departed: AtomicU32,
+    /// A client left since the heap was last trimmed.
+    departed: AtomicBool,
+    /// Where the main thread is told so.
+    main: OnceLock<Sender<Event>>,
     /// What turns share.
     pub agents: Agents,
 }
-
-/// Departures after which trimming the heap pays.
-const CROWD: u32 = 32;
 
 impl Core {
     pub fn new(config: Live, listen: Listen) -> Arc<Core> {
@@ -74,7 +75,8 @@ impl Core {
             plane: Plane::default(),
             started: Instant::now(),
             exec_pid: AtomicU32::new(0),
-            departed: AtomicU32::new(0),
+            departed: AtomicBool::new(false),
+            main: OnceLock::new(),
             listen,
             config,
         })
@@ -96,18 +98,30 @@ impl Core {
         self.dedupe.sweep();
         self.devices.sweep();
         self.agents.sweep(&self.clients);
-        if self.departed.swap(0, Ordering::Relaxed) > 0 {
-            process::trim_heap();
+        process::trim_heap();
+    }
+
+    /// Events for the main thread go here from now on.
+    pub fn attach_main(&self, events: Sender<Event>) {
+        // A second one would be a bug that harms nobody: the first stays.
+        let _ = self.main.set(events);
+    }
+
+    /// A client has left. What it leaves in the heap is given back when the main thread thinks the
+    /// crowd it may be one of has passed.
+    pub(super) fn departed(&self) {
+        if !self.departed.swap(true, Ordering::AcqRel) {
+            if let Some(main) = self.main.get() {
+                // When its queue is full the next sweep trims as well.
+                let _ = main.try_send(Event::Departed);
+            }
         }
     }
 
-    /// A client has left. What a crowd leaves behind is given back as it goes, what single ones
-    /// leave at the next sweep.
-    pub(super) fn departed(&self) {
-        if self.departed.fetch_add(1, Ordering::Relaxed) + 1 >= CROWD {
-            self.departed.store(0, Ordering::Relaxed);
-            process::trim_heap();
-        }
+    /// Gives back what clients left behind; who leaves from here on asks again.
+    pub fn settle(&self) {
+        self.departed.store(false, Ordering::Release);
+        process::trim_heap();
     }
 
     /// What follows an accepted connection, once the client has its hello.

@@ -12,4 +12,6 @@ pub enum Event {
     Control(ToCore),
     /// The supervisor is gone or speaks nonsense; the text says which.
     Orphaned(String),
+    /// A client left, the first since the heap was last trimmed.
+    Departed,
 }

@@ -37,7 +37,7 @@ const SWEEP_EVERY: u32 = 2;
 const FIRST_ANSWER: Duration = Duration::from_millis(500);
 /// Turns end this fast, or not at all, when nobody is left to ask for more time.
 const ORPHAN_GRACE: Duration = Duration::from_millis(500);
-/// After this long what the start left behind is given back to the kernel.
+/// After this long what the start, or clients that left, made free is given back to the kernel.
 const SETTLED: Duration = Duration::from_secs(1);
 /// The control thread parses one line at a time and calls nothing else.
 const CONTROL_STACK: usize = 64 * 1024;
@@ -119,6 +119,7 @@ fn start() -> Result<Started, Error> {
     });
     core.agents.recover();
     let (sender, events) = crossbeam_channel::bounded(QUEUE);
+    core.attach_main(sender.clone());
     std::thread::Builder::new()
         .name("control".into())
         .stack_size(CONTROL_STACK)
@@ -206,6 +207,7 @@ fn serve(started: Started) -> Result<(), Error> {
     health::refresh_soon(&core);
     process::trim_heap();
 
+    let mut started = true;
     let mut settled = Some(Instant::now() + SETTLED);
     let mut ticks = 0u32;
     let mut next_tick = Instant::now() + TICK;
@@ -213,8 +215,10 @@ fn serve(started: Started) -> Result<(), Error> {
         let event = match events.recv_deadline(settled.unwrap_or(next_tick)) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) if settled.take().is_some() => {
-                process::trim_heap();
-                process::unmap_cold_code();
+                core.settle();
+                if std::mem::take(&mut started) {
+                    process::unmap_cold_code();
+                }
                 continue;
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -223,7 +227,6 @@ fn serve(started: Started) -> Result<(), Error> {
                 core.tick();
                 if ticks % SWEEP_EVERY == 0 {
                     core.sweep();
-                    process::unmap_cold_code();
                 }
                 continue;
             }
@@ -275,6 +278,7 @@ fn serve(started: Started) -> Result<(), Error> {
             Event::Control(ToCore::Begin { .. }) => {
                 return Err(Error::Link("a second begin".into()));
             }
+            Event::Departed => settled = settled.or(Some(Instant::now() + SETTLED)),
             Event::Orphaned(why) => {
                 accepting.stop();
                 core.say_goodbye(false);

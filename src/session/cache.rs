@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bound of all remembered conversations together: one of 10,000 ordinary messages fits.
+/// Bound of the conversation used last: one of 10,000 ordinary messages fits.
 const MAX_BYTES: usize = 24 * 1024 * 1024;
+/// Bound of all others together. Reading a usual one again takes a few milliseconds, so holding
+/// many of them would be a large price for little.
+const MAX_OTHERS: usize = 1024 * 1024;
 /// Conversations nobody continued for so long are forgotten when another comes, or by `trim`.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
@@ -47,8 +50,12 @@ impl Cache {
             used: Instant::now(),
             talk,
         });
-        let mut bytes: usize = known.iter().map(Known::bytes).sum();
-        while bytes > MAX_BYTES && !known.is_empty() {
+        if known.last().is_some_and(|newest| newest.bytes() > MAX_BYTES) {
+            known.pop();
+        }
+        let others = known.len().saturating_sub(1);
+        let mut bytes: usize = known[..others].iter().map(Known::bytes).sum();
+        while bytes > MAX_OTHERS {
             bytes -= known.remove(0).bytes();
         }
     }
@@ -57,5 +64,35 @@ impl Cache {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|known| known.used.elapsed() < MAX_AGE);
         known.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_may_be_long_and_the_others_together_may_not() {
+        let dir = crate::base::id::temp_dir("cache");
+        let stamp = |name: &str| {
+            let path = dir.join(name);
+            std::fs::write(&path, name).unwrap();
+            (path.clone(), Stamp::of(&path).unwrap().unwrap())
+        };
+        let talk = |bytes| Conversation {
+            bytes,
+            ..Conversation::default()
+        };
+        let cache = Cache::default();
+        let (long, small, vast) = (stamp("long"), stamp("small"), stamp("vast"));
+        cache.put(&long.0, long.1, talk(MAX_OTHERS * 2));
+        assert!(cache.take(&long.0, long.1).is_some());
+        cache.put(&long.0, long.1, talk(MAX_OTHERS * 2));
+        cache.put(&small.0, small.1, talk(10));
+        cache.put(&vast.0, vast.1, talk(MAX_BYTES + 1));
+        assert!(cache.take(&long.0, long.1).is_none());
+        assert!(cache.take(&vast.0, vast.1).is_none());
+        assert!(cache.take(&small.0, small.1).is_some());
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -52,9 +52,10 @@ pub fn trim_heap() {
     }
 }
 
-/// Lets go of the program's code and constants that starting has brought in: what an idle process
-/// needs comes back from the page cache with its next use, some twenty faults of a microsecond.
-/// Without it, the code of a start counts as ours for good.
+/// Lets go of the program's code and constants that starting has brought in, once, when the start
+/// is over. They are clean pages of files: nothing is freed but our claim on them. They stay in the
+/// page cache while memory is plenty, the kernel may now take them without asking us, and what an
+/// idle process does need is mapped again by its next use, a microsecond for sixteen pages.
 pub fn unmap_cold_code() {
     #[cfg(target_os = "linux")]
     // SAFETY: the callback has the type the C library wants and takes no data.
