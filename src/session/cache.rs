@@ -50,7 +50,10 @@ impl Cache {
             used: Instant::now(),
             talk,
         });
-        if known.last().is_some_and(|newest| newest.bytes() > MAX_BYTES) {
+        if known
+            .last()
+            .is_some_and(|newest| newest.bytes() > MAX_BYTES)
+        {
             known.pop();
         }
         let others = known.len().saturating_sub(1);
