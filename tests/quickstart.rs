@@ -134,17 +134,17 @@ fn with_python_a_real_model_is_installed_and_answers() {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let newcomer = Newcomer::new(Path::new(&path));
     // The installation of the other tests, where there is one: pip's work is theirs to test.
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/local-model/rs/local-model");
-    if !installed.join("settings.json").exists() {
-        return harness::skip(
-            "with_python_a_real_model_is_installed_and_answers",
-            "the local model is not installed below target/ (no python3, or no registry)",
-        );
-    }
+    let (installed, settings) = match harness::local_model::installed() {
+        Ok(installed) => installed,
+        Err(why) => {
+            let test = "with_python_a_real_model_is_installed_and_answers";
+            return harness::skip(test, &why);
+        }
+    };
     let own = newcomer.state().join("rs/local-model");
     openclaw::base::atomic::create_private_dir(&own).unwrap();
-    std::os::unix::fs::symlink(installed.join("venv"), own.join("venv")).unwrap();
-    let settings = format!(r#"{{"port": {}, "enabled": false}}"#, free_port());
+    std::os::unix::fs::symlink(installed.venv(), own.join("venv")).unwrap();
+    let settings = serde_json::to_vec(&settings).unwrap();
     std::fs::write(own.join("settings.json"), settings).unwrap();
 
     let reply = newcomer.quickstart(&["--message", "Say hello in one short sentence."]);

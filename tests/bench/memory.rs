@@ -107,12 +107,27 @@ fn survives(group: &Path) -> bool {
     let text = serde_json::to_vec(&setup.config).expect("JSON");
     openclaw::base::atomic::write(&setup.dir.path().join("state/openclaw.json"), &text)
         .expect("written");
+    let dir = setup.dir.path();
+    // A copy that is in nobody's page cache: the group is charged for every page of it.
+    let program = dir.join("openclaw-gateway");
+    std::fs::copy(crate::harness::gateway::BINARY, &program).expect("copied");
+    // Only pages that are on the disk can be dropped.
+    std::fs::File::open(&program)
+        .and_then(|file| file.sync_all())
+        .expect("synced");
+    let dropped = Command::new("dd")
+        .arg(format!("if={}", program.display()))
+        .args(["iflag=nocache", "count=0", "status=none", "of=/dev/null"])
+        .status();
+    assert!(
+        dropped.is_ok_and(|status| status.success()),
+        "dd drops the cache"
+    );
     let enter = format!(
         "echo $$ > {}/cgroup.procs && exec {}",
         group.display(),
-        crate::harness::gateway::BINARY
+        program.display()
     );
-    let dir = setup.dir.path();
     let mut child = Command::new("sh")
         .args(["-c", &enter])
         .env_clear()

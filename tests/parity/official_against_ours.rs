@@ -1,7 +1,7 @@
 //! The unmodified official client against our gateway: every command an operator lives in.
 
 use super::official;
-use crate::harness::{self, Gateway};
+use crate::harness::{self, Gateway, Setup};
 use serde_json::Value;
 use std::process::Output;
 
@@ -105,4 +105,32 @@ fn the_official_client_gets_through_every_operator_command() {
     let sessions = ask(&gateway, &["sessions"]);
     assert!(String::from_utf8_lossy(&sessions.stdout).contains("agent:main:main"));
     ask(&gateway, &["models", "status"]);
+}
+
+#[test]
+fn the_official_client_gets_an_answer_of_the_real_local_model() {
+    let test = "the_official_client_gets_an_answer_of_the_real_local_model";
+    if let Err(why) = official::program() {
+        return harness::skip(test, &why);
+    }
+    let (setup, _tap) = match Setup::with_local_model("openai-completions", 24) {
+        Ok(ready) => ready,
+        Err(why) => return harness::skip(test, &why),
+    };
+    let gateway = setup.start();
+    let asked = [
+        "agent",
+        "--agent",
+        "main",
+        "--message",
+        "Say hello.",
+        "--json",
+    ];
+    let answer = json(&ask(&gateway, &asked));
+    let reply = answer["result"]["payloads"][0]["text"].as_str();
+    assert!(
+        reply.is_some_and(|text| !text.trim().is_empty()),
+        "{answer}"
+    );
+    assert_eq!(answer["result"]["meta"]["agentMeta"]["provider"], "local");
 }
