@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 /// How long an answer is kept.
 const TTL: Duration = Duration::from_secs(300);
-/// Entries above which the oldest leave at the next sweep.
+/// Entries that are left when the oldest have to leave.
 const SOFT_CAP: usize = 1000;
-/// Entries above which nothing new is kept between two sweeps: bounds what one busy minute holds.
-const HARD_CAP: usize = 4 * SOFT_CAP;
+/// Entries at which they leave without waiting for the sweep: bounds what one busy minute holds.
+const HARD_CAP: usize = SOFT_CAP + SOFT_CAP / 4;
 
 /// An answer as it was given.
 #[derive(Clone, Debug)]
@@ -44,9 +44,7 @@ impl Dedupe {
     pub fn put(&self, namespace: &str, key: &str, answer: Stored) {
         let mut map = self.map();
         let key = full(namespace, key);
-        if map.len() >= HARD_CAP && !map.contains_key(&key) {
-            return;
-        }
+        make_room(&mut map);
         let at = Instant::now();
         map.insert(key, Kept { at, answer });
     }
@@ -55,7 +53,7 @@ impl Dedupe {
     /// step, so of two equal requests at once only one goes ahead.
     pub fn claim(&self, namespace: &str, key: &str, answer: Stored) -> Option<Stored> {
         let mut map = self.map();
-        let full_up = map.len() >= HARD_CAP;
+        make_room(&mut map);
         let at = Instant::now();
         match map.entry(full(namespace, key)) {
             Entry::Occupied(mut old) => {
@@ -64,7 +62,6 @@ impl Dedupe {
                 }
                 old.insert(Kept { at, answer });
             }
-            Entry::Vacant(_) if full_up => {}
             Entry::Vacant(free) => {
                 free.insert(Kept { at, answer });
             }
@@ -81,12 +78,7 @@ impl Dedupe {
     pub fn sweep(&self) {
         let mut map = self.map();
         map.retain(|_, kept| kept.at.elapsed() < TTL);
-        if map.len() > SOFT_CAP {
-            let mut ages: Vec<Instant> = map.values().map(|k| k.at).collect();
-            ages.sort_unstable();
-            let oldest_kept = ages[ages.len() - SOFT_CAP];
-            map.retain(|_, kept| kept.at >= oldest_kept);
-        }
+        drop_oldest(&mut map);
         map.shrink_to_fit();
     }
 
@@ -102,6 +94,23 @@ impl Stored {
             payload: Some(raw.into()),
             error: None,
         }
+    }
+}
+
+/// Before an entry is added.
+fn make_room(map: &mut HashMap<String, Kept>) {
+    if map.len() >= HARD_CAP {
+        drop_oldest(map);
+    }
+}
+
+/// Down to the soft cap.
+fn drop_oldest(map: &mut HashMap<String, Kept>) {
+    if map.len() > SOFT_CAP {
+        let mut ages: Vec<Instant> = map.values().map(|kept| kept.at).collect();
+        ages.sort_unstable();
+        let oldest_kept = ages[ages.len() - SOFT_CAP];
+        map.retain(|_, kept| kept.at >= oldest_kept);
     }
 }
 
@@ -137,5 +146,15 @@ mod tests {
         assert!(dedupe.get("send", "0").is_none());
         assert!(dedupe.get("send", "1009").is_some());
         assert!(dedupe.map().len() <= SOFT_CAP);
+    }
+
+    #[test]
+    fn a_busy_minute_is_bounded_and_its_newest_are_kept() {
+        let dedupe = Dedupe::default();
+        for i in 0..3 * HARD_CAP {
+            dedupe.put("send", &i.to_string(), Stored::ok(&i));
+            assert!(dedupe.map().len() <= HARD_CAP);
+            assert!(dedupe.get("send", &i.to_string()).is_some());
+        }
     }
 }
