@@ -17,7 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two tries for the store's lock file.
 const STORE_RETRY: Duration = Duration::from_millis(25);
-/// Age at which a store's lock file is anybody's; holders keep it for milliseconds.
+/// Age at which a store's lock file is anybody's, even when its process lives; holders keep it for
+/// milliseconds.
 const STORE_STALE: Duration = Duration::from_secs(30);
 /// Age at which a transcript's lock file is anybody's, even when its process lives.
 const TRANSCRIPT_STALE: Duration = Duration::from_secs(30 * 60);
@@ -68,7 +69,10 @@ pub fn store(store: &Path, ours: &Path) -> Result<LockFile, Error> {
                 _ours: Some(own),
             });
         }
-        if age(&path).is_some_and(|age| age > STORE_STALE) {
+        // Who was killed in the middle of a write must not block the store for half a minute. We
+        // have `ours`, so a file with our own number is from a process that had it before us.
+        let dead = read(&path).is_some_and(|content| !content.lives());
+        if dead || age(&path).is_some_and(|age| age > STORE_STALE) {
             log::warn!("removing stale lock {}", path.display());
             let _ = fs::remove_file(&path);
             continue;
@@ -157,7 +161,7 @@ fn create(path: &Path, content: &str) -> Result<bool, Error> {
     }
 }
 
-/// What a transcript's lock file says.
+/// What a lock file says; a store's has no `createdAt`.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Content {
@@ -246,6 +250,18 @@ mod tests {
             "our parent may have made it"
         );
         assert!(lock("2001-01-01T00:00:00.000Z".into()).is_ok());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_store_lock_of_a_killed_process_is_taken_over_at_once() {
+        let dir = id::temp_dir("guard");
+        let file = dir.join("sessions.json");
+        // Above the largest pid Linux gives out.
+        fs::write(suffixed(&file), "{\"pid\":4194999,\"startedAt\":1}").unwrap();
+        let started = Instant::now();
+        drop(store(&file, &dir.join("ours.lock")).unwrap());
+        assert!(started.elapsed() < Duration::from_secs(5));
         fs::remove_dir_all(dir).unwrap();
     }
 }
