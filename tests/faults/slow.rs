@@ -38,6 +38,15 @@ fn a_client_that_stops_reading_is_dropped_at_its_bound() {
     much(&gateway, &mut ws, "alone");
     let alone = peak(core);
 
+    let sockets = || {
+        let listed = std::fs::read_dir(format!("/proc/{core}/fd")).unwrap();
+        listed
+            .flatten()
+            .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+            .filter(|to| to.to_string_lossy().starts_with("socket:"))
+            .count()
+    };
+    let without = sockets();
     let mut stalled = gateway.connect();
     much(&gateway, &mut ws, "beside");
     let beside = peak(core);
@@ -57,17 +66,7 @@ fn a_client_that_stops_reading_is_dropped_at_its_bound() {
         closed.code.is_none() || closed.code == Some(1008),
         "{closed:?}"
     );
-    let sockets = || {
-        let listed = std::fs::read_dir(format!("/proc/{core}/fd")).unwrap();
-        listed
-            .flatten()
-            .filter_map(|fd| std::fs::read_link(fd.path()).ok())
-            .filter(|to| to.to_string_lossy().starts_with("socket:"))
-            .count()
-    };
-    let with_other = sockets();
-    drop(ws);
-    eventually("the end of both", Duration::from_secs(20), || {
-        (sockets() < with_other).then_some(())
+    eventually("the end of its socket", Duration::from_secs(20), || {
+        (sockets() <= without).then_some(())
     });
 }
