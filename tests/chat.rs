@@ -25,7 +25,11 @@ fn a_new_session_keeps_its_key_and_forgets_the_conversation() {
     assert_ne!(before["sessionId"], after["sessionId"]);
     assert_eq!(after["messages"].as_array().unwrap().len(), 2);
     let asked = gateway.model().requests();
-    assert!(!asked[1].to_string().contains("pomegranate"), "{}", asked[1]);
+    assert!(
+        !asked[1].to_string().contains("pomegranate"),
+        "{}",
+        asked[1]
+    );
     let third = say(&mut ws, "/reset What is next?", "n3");
     assert!(third["messages"][0].to_string().contains("What is next?"));
 }
