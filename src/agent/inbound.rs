@@ -1,6 +1,7 @@
 //! The user's words on their way to the model: the time stamp, the message id, pictures, stop words
 //! and levels.
 
+use crate::tool::read::image_type;
 use crate::wire::message::Block;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -133,7 +134,7 @@ pub fn images(attachments: &[Value]) -> Result<Vec<Block>, String> {
             return Err(too_large(&label, bytes.len()));
         }
         let declared = declared.filter(|mime| mime.starts_with("image/"));
-        let Some(mime) = sniff(&bytes).or(declared) else {
+        let Some(mime) = image_type(&bytes).or(declared) else {
             log::warn!("attachment {label}: not an image, left out");
             continue;
         };
@@ -152,30 +153,6 @@ pub fn images(attachments: &[Value]) -> Result<Vec<Block>, String> {
 
 fn too_large(label: &str, size: usize) -> String {
     format!("attachment {label}: exceeds size limit ({size} > {MAX_IMAGE} bytes)")
-}
-
-fn sniff(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
-        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => Some("image/webp"),
-        _ => None,
-    }
 }
 
 /// The first `max` characters, with `…` when something is missing.
@@ -234,7 +211,7 @@ mod tests {
 
     #[test]
     fn only_pictures_pass_and_bad_ones_are_named() {
-        let png = STANDARD.encode([0x89, b'P', b'N', b'G', 1, 2]);
+        let png = STANDARD.encode(b"\x89PNG\r\n\x1a\n..");
         let out = images(&[
             json!({"mimeType":"image/jpeg","content":png}),
             json!({"content": STANDARD.encode("text"), "fileName":"a.txt"}),

@@ -9,11 +9,12 @@
 
 use super::sandbox::{self, Prepared};
 use super::tree;
+use crate::base::sys::child::{self, Ending, Reaped};
 use crate::base::sys::limits::Limit;
 use crate::base::sys::peer;
 use crate::base::sys::poll::{For, Poll};
 use crate::base::sys::process;
-use crate::base::sys::reaper::{self, Reaped, Signals, Status};
+use crate::base::sys::reaper::{self, Signals};
 use crate::base::sys::sandbox::{Setup, prepare};
 use crate::wire::exec::{Run, RunLimits};
 use std::io::{self, Read, Write};
@@ -242,11 +243,11 @@ impl Keeper {
     /// Takes the ended; true when nothing is below us any more.
     fn reap(&mut self) -> bool {
         loop {
-            match reaper::reap() {
+            match child::reap() {
                 Reaped::Child(pid, status) if pid == self.main => {
                     match status {
-                        Status::Exited(code) => self.tell(EXITED, code as u32),
-                        Status::Signalled(signal) => {
+                        Ending::Exit(code) => self.tell(EXITED, code as u32),
+                        Ending::Signal(signal) => {
                             self.tell(SIGNALLED, signal as u32);
                         }
                     }

@@ -3,9 +3,10 @@
 use super::link::Link;
 use super::run::Running;
 use super::{sandbox, tree};
+use crate::base::sys::child::{self, Ending, Reaped};
 use crate::base::sys::peer;
 use crate::base::sys::poll::{For, Poll};
-use crate::base::sys::reaper::{self, Reaped, Signals, Status};
+use crate::base::sys::reaper::{self, Signals};
 use crate::wire::exec::{FromRunner, Run, ToRunner};
 use crate::wire::version;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -148,9 +149,9 @@ impl Server {
                 self.drop_link();
             }
         }
-        while let Reaped::Child(_, status) = reaper::reap() {
+        while let Reaped::Child(_, status) = child::reap() {
             // A keeper that was killed leaves its processes to us.
-            if matches!(status, Status::Signalled(_)) {
+            if matches!(status, Ending::Signal(_)) {
                 self.strays = true;
             }
         }

@@ -12,7 +12,7 @@ use super::spawn;
 use super::table::Table;
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
-use crate::base::sys::child::{self, Ending};
+use crate::base::sys::child::{self, Ending, Reaped};
 use crate::base::sys::notify::Notifier;
 use crate::base::sys::poll::{For, Poll};
 use crate::base::sys::signals::{Signal, Signals};
@@ -440,7 +440,7 @@ impl Supervisor {
     }
 
     fn reap(&mut self) {
-        while let Some((pid, ending)) = child::reap() {
+        while let Reaped::Child(pid, ending) = child::reap() {
             let now = Instant::now();
             if self.core.as_ref().is_some_and(|core| core.pid == pid) {
                 self.core_ended(ending, now);
@@ -514,7 +514,7 @@ impl Supervisor {
     fn purge_all(&self) {
         let start = Instant::now();
         while self.purge() && start.elapsed() < PURGE_TIME {
-            while child::reap().is_some() {}
+            while let Reaped::Child(..) = child::reap() {}
             std::thread::sleep(Duration::from_millis(1));
         }
     }

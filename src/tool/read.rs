@@ -101,8 +101,8 @@ fn image(head: &[u8], file: File, mime: &str, target: &Target) -> Result<Output,
     })
 }
 
-/// By content, never by name.
-fn image_type(head: &[u8]) -> Option<&'static str> {
+/// What a picture is, by content, never by name.
+pub fn image_type(head: &[u8]) -> Option<&'static str> {
     match head {
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some("image/png"),

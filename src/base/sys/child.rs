@@ -39,6 +39,14 @@ pub enum Ending {
     Signal(i32),
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaped {
+    Child(u32, Ending),
+    /// There are children, and none has ended.
+    Nothing,
+    NoChildren,
+}
+
 /// Starts it in a process group of its own and returns its pid. A program that cannot be executed
 /// is an error here, not a child that ends.
 pub fn spawn(what: &Spawn) -> io::Result<u32> {
@@ -258,27 +266,28 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
         .collect()
 }
 
-/// One child of ours (or an orphan given to us) that has ended, if there is one.
-pub fn reap() -> Option<(u32, Ending)> {
+/// Takes one child of ours (or an orphan given to us) that has ended, whichever.
+pub fn reap() -> Reaped {
     let mut status = 0;
-    // SAFETY: the kernel writes the status into a live local; WNOHANG never blocks.
+    // SAFETY: the kernel writes the status into a live local; WNOHANG never blocks, and is
+    // therefore never interrupted.
     let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
-    if pid <= 0 {
-        return None;
+    match pid {
+        0 => Reaped::Nothing,
+        ..0 => Reaped::NoChildren,
+        pid => {
+            let ending = match libc::WIFSIGNALED(status) {
+                true => Ending::Signal(libc::WTERMSIG(status)),
+                false => Ending::Exit(libc::WEXITSTATUS(status)),
+            };
+            Reaped::Child(pid.unsigned_abs(), ending)
+        }
     }
-    let ending = match libc::WIFSIGNALED(status) {
-        true => Ending::Signal(libc::WTERMSIG(status)),
-        false => Ending::Exit(libc::WEXITSTATUS(status)),
-    };
-    Some((pid as u32, ending))
 }
 
 /// Sends to one process. Gone already is fine.
 pub fn send(pid: u32, signal: Signal) {
-    if let Ok(pid) = libc::pid_t::try_from(pid) {
-        // SAFETY: kill takes two integers.
-        unsafe { libc::kill(pid, signal.number()) };
-    }
+    super::reaper::send(pid, signal.number());
 }
 
 /// Sends to the process group that `spawn` made for it.

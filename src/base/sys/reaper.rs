@@ -1,5 +1,5 @@
-//! Owning a tree of processes: forking a keeper for it, adopting what escapes, hearing of ends,
-//! killing all of it.
+//! Owning a tree of processes: forking a keeper for it, hearing of ends, killing all of it. What
+//! has ended is taken with `child::reap`.
 //!
 //! For single-threaded processes only: `fork` goes on with Rust code in the child.
 
@@ -12,21 +12,6 @@ pub const KILL: i32 = libc::SIGKILL;
 pub const STOP: i32 = libc::SIGSTOP;
 pub const CONT: i32 = libc::SIGCONT;
 pub const CHILD: i32 = libc::SIGCHLD;
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Exited(i32),
-    Signalled(i32),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reaped {
-    Child(u32, Status),
-    /// There are children, and none has ended.
-    Nothing,
-    NoChildren,
-}
 
 pub enum Fork {
     Parent { child: u32 },
@@ -83,30 +68,6 @@ fn close_range(from: RawFd, to: RawFd) {
     for fd in from..=to.min(4096) {
         // SAFETY: as above; a number that is not open fails harmlessly.
         unsafe { libc::close(fd) };
-    }
-}
-
-/// Takes one ended child, whichever.
-pub fn reap() -> Reaped {
-    let mut status: c_int = 0;
-    loop {
-        // SAFETY: the kernel writes one int.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-        return match pid {
-            0 => Reaped::Nothing,
-            -1 => match io::Error::last_os_error().kind() {
-                io::ErrorKind::Interrupted => continue,
-                _ => Reaped::NoChildren,
-            },
-            pid => {
-                let status = if libc::WIFSIGNALED(status) {
-                    Status::Signalled(libc::WTERMSIG(status))
-                } else {
-                    Status::Exited(libc::WEXITSTATUS(status))
-                };
-                Reaped::Child(pid.unsigned_abs(), status)
-            }
-        };
     }
 }
 
