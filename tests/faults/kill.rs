@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// before the next core.
 const KILLS_A_START: usize = 3;
 
+/// For one answer of a real model on a machine that is busy with other tests.
+const MODEL_PATIENCE: Duration = Duration::from_secs(90);
+
 /// What clients were told so far.
 #[derive(Default)]
 struct Told {
@@ -37,6 +40,20 @@ impl Told {
                         .insert(run(), text.unwrap_or_default().to_string());
                 }
             }
+        }
+    }
+}
+
+impl Told {
+    /// Listens until `run` has its answer.
+    fn hear_answer(&mut self, ws: &mut Ws, run: &str) {
+        let started = Instant::now();
+        while !self.answered.contains_key(run) {
+            assert!(
+                started.elapsed() < MODEL_PATIENCE,
+                "the next turn does not work: no answer to {run}"
+            );
+            self.hear(ws.rest_within(Duration::from_millis(20)));
         }
     }
 }
@@ -114,7 +131,7 @@ fn kill_at_random_moments(gateway: &mut Gateway, kills: usize, longest: Duration
     // A real model reads the long part of the prompt only once.
     let mut ws = gateway.connect();
     say(&mut ws, "agent:main:warm", "warm");
-    told.hear(vec![ws.event_where("chat", |p| p["state"] != "delta")]);
+    told.hear_answer(&mut ws, "warm");
     let began = Instant::now();
     for start in 0..kills.div_ceil(KILLS_A_START) {
         // A short history keeps the model quick.
@@ -141,12 +158,7 @@ fn kill_at_random_moments(gateway: &mut Gateway, kills: usize, longest: Duration
         }
         let last = format!("last-{start}");
         say(&mut ws, &key, &last);
-        let event = ws.event_where("chat", |p| p["runId"] == *last && p["state"] != "delta");
-        told.hear(vec![event]);
-        assert!(
-            told.answered.contains_key(&last),
-            "the next turn does not work"
-        );
+        told.hear_answer(&mut ws, &last);
         told.hear(ws.rest_within(Duration::ZERO));
         assert!(gateway.stop().success());
         check(gateway, &told);
@@ -174,7 +186,7 @@ fn a_killed_core_loses_nothing_it_acknowledged() {
 
 #[test]
 fn a_core_killed_at_fifty_moments_of_real_chats_loses_nothing() {
-    let (setup, _tap) = match Setup::with_local_model("openai-completions", 16) {
+    let (setup, _tap) = match Setup::with_local_model("openai-completions", 8) {
         Ok(with) => with,
         Err(why) => {
             return skip(
