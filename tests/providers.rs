@@ -1,6 +1,7 @@
 //! The wire formats against recorded conversations of the original: our request must be its request,
 //! byte for byte, and what we make of the answer must lead to its next request.
 
+use crate::harness::AT_ONCE;
 use openclaw::base::cancel::Cancel;
 use openclaw::base::secret::Secret;
 use openclaw::model::{Class, Client, Delta, Error, Live, Request, Target, ToolSpec};
@@ -500,8 +501,8 @@ fn stopping_closes_the_connection_to_the_model_within_100_ms() {
     assert_eq!(partial.text(), heard.text);
     assert!(!heard.text.is_empty());
     let closed = server.join().unwrap();
-    assert!(closed < Duration::from_millis(100), "{closed:?}");
-    assert!(returned.elapsed() < Duration::from_millis(100));
+    assert!(closed < AT_ONCE, "{closed:?}");
+    assert!(returned.elapsed() < AT_ONCE);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn growth(count: usize) -> f64 {
             before = pss();
         }
         // A new session now and then, so that neither history nor index grows without end.
-        turn(&mut ws, &format!("loop{}", i / 200 % 10), i);
+        turn(&mut ws, &format!("loop{}", i / 200), i);
         if i % 64 == 0 {
             gateway.model().forget();
         }

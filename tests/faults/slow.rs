@@ -58,7 +58,7 @@ fn a_client_that_stops_reading_is_dropped_at_its_bound() {
     // The other client is answered as ever.
     let asked = Instant::now();
     ws.call("health", json!({})).unwrap();
-    assert!(asked.elapsed() < Duration::from_millis(500));
+    assert!(asked.elapsed() < Duration::from_secs(2));
 
     // It is told why, if it reads after all, and is gone either way.
     let closed = stalled.closed();

@@ -20,6 +20,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// For what takes a few milliseconds on a quiet machine, 100 at most; here every other test runs,
+/// too.
+pub const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// Says in the test's output what was not tested and why.
 pub fn skip(test: &str, why: &str) {
     eprintln!("skipped: {test}: {why}");
