@@ -1,7 +1,7 @@
 //! Our commands against the original's gateway.
 
 use super::official;
-use crate::harness::{Dir, eventually, free_port, skip};
+use crate::harness::{Dir, eventually, free_port, proc, skip};
 use serde_json::Value;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -77,7 +77,10 @@ fn environment(command: &mut Command, dir: &Dir, port: u16) {
 
 impl Drop for Original {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // It starts itself again as a child, which outlives a parent that is killed alone.
+        for pid in proc::tree(self.child.id()) {
+            proc::signal(pid, "KILL");
+        }
         let _ = self.child.wait();
     }
 }
