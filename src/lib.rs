@@ -25,7 +25,6 @@ pub mod channel;
 pub mod tool;
 
 pub mod agent;
-pub mod schedule;
 
 pub mod gateway;
 
