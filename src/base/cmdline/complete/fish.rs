@@ -1,6 +1,6 @@
 //! fish 3 and later.
 
-use super::{Offer, forms, function, offer, places};
+use super::{Offer, forms, function, offer, places, steps};
 use crate::base::cmdline::Command;
 use std::fmt::Write;
 
@@ -20,29 +20,13 @@ pub fn script(root: &'static Command) -> String {
          \x20       end\n\
          \x20       switch $at:$word\n"
     );
-    for place in &places {
-        let forms = place.value_forms();
-        if !forms.is_empty() {
-            let patterns: Vec<String> = forms.iter().map(|f| format!("{}:{f}", place.at)).collect();
-            let _ = writeln!(
-                out,
-                "            case {}\n                set skip 1",
-                patterns.join(" ")
-            );
-        }
-    }
-    for place in &places {
-        for sub in place.command.shown_subcommands() {
-            let mut names = vec![sub.name];
-            names.extend(sub.aliases);
-            let patterns: Vec<String> = names.iter().map(|n| format!("{}:{n}", place.at)).collect();
-            let _ = writeln!(
-                out,
-                "            case {}\n                set at {}",
-                patterns.join(" "),
-                place.child(sub.name)
-            );
-        }
+    for (patterns, leads_to) in steps(&places) {
+        let act = leads_to.map_or("skip 1".into(), |place| format!("at {place}"));
+        let _ = writeln!(
+            out,
+            "            case {}\n                set {act}",
+            patterns.join(" ")
+        );
     }
     let _ = writeln!(
         out,

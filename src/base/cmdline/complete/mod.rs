@@ -42,6 +42,30 @@ fn places(root: &'static Command) -> Vec<Place> {
         .collect()
 }
 
+/// What a word typed after the command at a place means: the patterns `place:word`, and the place
+/// it leads to, or `None` when it is a flag whose value comes next.
+fn steps(places: &[Place]) -> Vec<(Vec<String>, Option<String>)> {
+    let patterns = |place: &Place, words: &[&str]| -> Vec<String> {
+        words.iter().map(|w| format!("{}:{w}", place.at)).collect()
+    };
+    let mut steps = Vec::new();
+    for place in places {
+        let forms = place.value_forms();
+        if !forms.is_empty() {
+            let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+            steps.push((patterns(place, &forms), None));
+        }
+    }
+    for place in places {
+        for sub in place.command.shown_subcommands() {
+            let mut names = vec![sub.name];
+            names.extend(sub.aliases);
+            steps.push((patterns(place, &names), Some(place.child(sub.name))));
+        }
+    }
+    steps
+}
+
 impl Place {
     fn child(&self, name: &str) -> String {
         format!("{}/{name}", self.at.trim_end_matches('/'))

@@ -1,6 +1,6 @@
 //! zsh: a `#compdef` file for a folder of `$fpath`, that can also be sourced after `compinit`.
 
-use super::{Offer, Place, forms, function, offer, places};
+use super::{Offer, Place, forms, function, offer, places, steps};
 use crate::base::cmdline::Command;
 use std::fmt::Write;
 
@@ -19,25 +19,9 @@ pub fn script(root: &'static Command) -> String {
          \x20   if ((skip)); then skip=0; continue; fi\n\
          \x20   case $at:$word in\n"
     );
-    for place in &places {
-        let forms = place.value_forms();
-        if !forms.is_empty() {
-            let patterns: Vec<String> = forms.iter().map(|f| format!("{}:{f}", place.at)).collect();
-            let _ = writeln!(out, "      {}) skip=1 ;;", patterns.join("|"));
-        }
-    }
-    for place in &places {
-        for sub in place.command.shown_subcommands() {
-            let mut names = vec![sub.name];
-            names.extend(sub.aliases);
-            let patterns: Vec<String> = names.iter().map(|n| format!("{}:{n}", place.at)).collect();
-            let _ = writeln!(
-                out,
-                "      {}) at={} ;;",
-                patterns.join("|"),
-                place.child(sub.name)
-            );
-        }
+    for (patterns, leads_to) in steps(&places) {
+        let act = leads_to.map_or("skip=1".into(), |place| format!("at={place}"));
+        let _ = writeln!(out, "      {}) {act} ;;", patterns.join("|"));
     }
     out.push_str("    esac\n  done\n  case $at:$prev in\n");
     for place in &places {
