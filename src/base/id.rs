@@ -1,6 +1,7 @@
 //! Random identifiers. All randomness comes from the kernel.
 
 use ring::rand::{SecureRandom, SystemRandom};
+use std::os::unix::fs::DirBuilderExt;
 
 /// `N` random bytes.
 pub fn random<const N: usize>() -> [u8; N] {
@@ -40,7 +41,9 @@ pub fn short() -> String {
 /// A fresh private folder under the system's temp folder, for tests and scratch space.
 pub fn temp_dir(name: &str) -> std::path::PathBuf {
     let dir = std::env::temp_dir().join(format!("openclaw-{name}-{}", short()));
-    super::atomic::create_private_dir(&dir).expect("the temp folder is writable");
+    // Not recursive: a folder that is there already is somebody else's.
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&dir);
+    made.expect("the temp folder is writable and the name is new");
     dir
 }
 

@@ -1,8 +1,10 @@
 //! Which models a run asks, with which keys, and what their failures mean for the next run.
 
 use crate::config::{Paths, Snapshot};
-use crate::model::choose::{self, Choice, Ref};
+use crate::model::catalogue;
+use crate::model::choose::{self, Choice};
 use crate::model::credential::{self, Source};
+use crate::model::name::{self, Ref};
 use crate::model::{Class, Target};
 use crate::session::Entry;
 use std::path::PathBuf;
@@ -25,14 +27,14 @@ impl Chain {
         agent_id: &str,
         entry: &Entry,
     ) -> Result<Chain, String> {
-        let agent_dir = choose::agent_dir(paths, agent_id);
+        let agent_dir = name::agent_dir(paths, agent_id);
         let asked = match (&entry.provider_override, &entry.model_override) {
             (Some(provider), Some(model)) => Some(Ref::new(provider, model)),
             _ => None,
         };
         // What is no longer allowed is passed over, as if nothing had been chosen.
         let asked = asked
-            .filter(|model| choose::is_allowed(&config.config, model))
+            .filter(|model| name::is_allowed(&config.config, model))
             .map(|model| model.to_string());
         let agent = config.config.agent(agent_id);
         let mut chain = Chain {
@@ -42,7 +44,7 @@ impl Chain {
         };
         let mut why = None;
         let mut resting = None;
-        for model in choose::chain(&config.config, agent, asked.as_deref()) {
+        for model in name::chain(&config.config, agent, asked.as_deref()) {
             match choose::targets(config, &chain.agent_dir, &model) {
                 Ok(choices) => {
                     for choice in choices {
@@ -107,7 +109,7 @@ pub fn default(config: &Snapshot, agent_id: &str) -> Default {
     let target = choose::target(config, &model).ok();
     Default {
         reasoning: target.as_ref().is_some_and(|t| t.reasoning),
-        context_tokens: target.map_or(choose::CONTEXT_WINDOW, |t| t.context_window),
+        context_tokens: target.map_or(catalogue::CONTEXT_WINDOW, |t| t.context_window),
         provider: model.provider,
         model: model.model,
     }
@@ -116,12 +118,12 @@ pub fn default(config: &Snapshot, agent_id: &str) -> Default {
 /// The model of an agent's sessions that choose nothing.
 pub fn reference(config: &Snapshot, agent_id: &str) -> Ref {
     let agent = config.config.agent(agent_id);
-    choose::chain(&config.config, agent, None).remove(0)
+    name::chain(&config.config, agent, None).remove(0)
 }
 
 /// `(alias, provider/model)` pairs.
 pub fn aliases(config: &Snapshot) -> Vec<(String, String)> {
-    choose::aliases(&config.config)
+    name::aliases(&config.config)
         .into_iter()
         .map(|(alias, model)| (alias, model.to_string()))
         .collect()

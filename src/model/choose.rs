@@ -1,40 +1,18 @@
-//! From a name to something that can be called: `provider/model` and aliases, the chain of
-//! fallbacks, and a `Target` with address, limits and key.
+//! From a name to something that can be called: a `Target` with address, limits and key.
 
-use super::catalogue;
+use super::catalogue::{self, CONTEXT_WINDOW};
 use super::credential::{self, Credential, Profiles, Source};
+use super::name::{Ref, configured};
 use super::{Class, Error, Target};
-use crate::config::schema::{self, Agent, Config};
-use crate::config::{Paths, Snapshot};
+use crate::config::Snapshot;
+use crate::config::schema;
 use serde_json::Value;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub const DEFAULT: &str = "anthropic/claude-opus-4-5";
-/// Assumed of a configured model that says nothing.
-pub const CONTEXT_WINDOW: u64 = 200_000;
 const MAX_TOKENS: u64 = 8192;
 /// The schemas of our tools are some 11,000 tokens: a smaller window has no room for them and a
 /// conversation.
 const TOOLS_NEED: u64 = 16_000;
-
-/// Short names that hold without being configured, for models in `agents.defaults.models`.
-const ALIASES: [(&str, &str); 6] = [
-    ("opus", "anthropic/claude-opus-4-5"),
-    ("sonnet", "anthropic/claude-sonnet-4-5"),
-    ("gpt", "openai/gpt-5.2"),
-    ("gpt-mini", "openai/gpt-5-mini"),
-    ("gemini", "google/gemini-3-pro-preview"),
-    ("gemini-flash", "google/gemini-3-flash-preview"),
-];
-
-/// A model by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ref {
-    pub provider: String,
-    /// May contain slashes.
-    pub model: String,
-}
 
 /// A model that can be called, and whose key it is called with.
 #[derive(Clone, Debug)]
@@ -44,147 +22,19 @@ pub struct Choice {
     pub source: Option<Source>,
 }
 
-impl Ref {
-    pub fn new(provider: &str, model: &str) -> Ref {
-        let provider = provider_id(provider);
-        let model = match (provider.as_str(), model) {
-            ("google", "gemini-3-pro") => "gemini-3-pro-preview",
-            ("google", "gemini-3-flash") => "gemini-3-flash-preview",
-            (_, model) => model,
-        };
-        Ref {
-            provider,
-            model: model.to_string(),
-        }
-    }
-
-    /// `provider/model`, an alias, or a bare model of Anthropic's.
-    pub fn parse(config: &Config, text: &str) -> Ref {
-        let text = text.trim();
-        if let Some(named) = alias(config, text) {
-            return named;
-        }
-        match text.split_once('/') {
-            Some((provider, model)) => Ref::new(provider, model),
-            None => Ref::new("anthropic", text),
-        }
-    }
-}
-
-impl fmt::Display for Ref {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.provider, self.model)
-    }
-}
-
-/// The usual spelling of a provider's name.
-pub fn provider_id(name: &str) -> String {
-    let name = name.trim().to_lowercase();
-    match name.as_str() {
-        "z.ai" | "z-ai" => "zai".into(),
-        "opencode-zen" => "opencode".into(),
-        "qwen" => "qwen-portal".into(),
-        "kimi-code" => "kimi-coding".into(),
-        _ => name,
-    }
-}
-
-/// Aliases and what they stand for, sorted.
-pub fn aliases(config: &Config) -> Vec<(String, Ref)> {
-    let listed = config.agents.defaults.models.iter();
-    let mut all: Vec<(String, Ref)> = listed
-        .filter_map(|(name, options)| {
-            let built_in = ALIASES.iter().find(|(_, target)| target == name);
-            let alias = options.get("alias").and_then(Value::as_str);
-            let alias = alias.or(built_in.map(|(alias, _)| *alias))?;
-            let (provider, model) = name.split_once('/')?;
-            Some((alias.to_string(), Ref::new(provider, model)))
-        })
-        .collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    all
-}
-
-fn alias(config: &Config, text: &str) -> Option<Ref> {
-    let all = aliases(config);
-    let named = all
-        .into_iter()
-        .find(|(alias, _)| alias.eq_ignore_ascii_case(text));
-    named.map(|(_, target)| target)
-}
-
-/// The models to try in order: what was asked for (or the agent's, or the default), then the
-/// fallbacks that are allowed, then the configured primary.
-pub fn chain(config: &Config, agent: Option<&Agent>, asked: Option<&str>) -> Vec<Ref> {
-    let defaults = &config.agents.defaults.model;
-    let own = agent.and_then(|a| a.model.as_ref());
-    let own_primary = own.and_then(|m| m.as_str().or_else(|| m.get("primary")?.as_str()));
-    let own_fallbacks = own.and_then(|m| m.get("fallbacks")?.as_array());
-    let primary = own_primary
-        .or(defaults.primary.as_deref())
-        .unwrap_or(DEFAULT);
-    let primary = Ref::parse(config, primary);
-    let mut chain = vec![match asked {
-        Some(asked) => Ref::parse(config, asked),
-        None => primary.clone(),
-    }];
-    let fallbacks: Vec<&str> = match own_fallbacks {
-        Some(list) => list.iter().filter_map(Value::as_str).collect(),
-        None => defaults.fallbacks.iter().map(String::as_str).collect(),
-    };
-    for fallback in fallbacks {
-        let fallback = Ref::parse(config, fallback);
-        if is_allowed(config, &fallback) {
-            chain.push(fallback);
-        }
-    }
-    if own_fallbacks.is_none() {
-        chain.push(primary);
-    }
-    let mut seen = Vec::new();
-    chain.retain(|r| {
-        !seen.contains(r) && {
-            seen.push(r.clone());
-            true
-        }
-    });
-    chain
-}
-
-/// `agents.defaults.models`, when it has entries, is the list of what may be used.
-pub fn is_allowed(config: &Config, model: &Ref) -> bool {
-    let listed = &config.agents.defaults.models;
-    let names = |name: &String| {
-        let split = name.split_once('/');
-        split.is_some_and(|(provider, id)| Ref::new(provider, id) == *model)
-    };
-    let default = config.agents.defaults.model.primary.as_deref();
-    listed.is_empty()
-        || listed.keys().any(names)
-        || Ref::parse(config, default.unwrap_or(DEFAULT)) == *model
-}
-
-/// The configuration of a provider, by any spelling of its name.
-pub fn configured<'c>(config: &'c Config, provider: &str) -> Option<&'c schema::Provider> {
-    let wanted = provider_id(provider);
-    let providers = &config.models.providers;
-    providers.get(&wanted).or_else(|| {
-        let mut all = providers.iter();
-        all.find(|(id, _)| provider_id(id) == wanted)
-            .map(|(_, p)| p)
-    })
-}
-
-/// The agent's folder of credentials.
-pub fn agent_dir(paths: &Paths, agent: &str) -> PathBuf {
-    match agent {
-        crate::config::agents::MAIN_AGENT => paths.agent_dir.clone(),
-        agent => paths.agent(agent).join("agent"),
-    }
-}
-
 /// Every way to call `model`: one per key, best first. Never empty.
 pub fn targets(snapshot: &Snapshot, agent_dir: &Path, model: &Ref) -> Result<Vec<Choice>, Error> {
+    let profiles = Profiles::read(&snapshot.paths, agent_dir);
+    targets_with(snapshot, &profiles, agent_dir, model)
+}
+
+/// The same for many models of one agent, whose profiles have been read.
+pub fn targets_with(
+    snapshot: &Snapshot,
+    profiles: &Profiles,
+    agent_dir: &Path,
+    model: &Ref,
+) -> Result<Vec<Choice>, Error> {
     let bare = target(snapshot, model)?;
     if bare.api == "echo" {
         return Ok(vec![Choice {
@@ -192,8 +42,7 @@ pub fn targets(snapshot: &Snapshot, agent_dir: &Path, model: &Ref) -> Result<Vec
             source: None,
         }]);
     }
-    let profiles = Profiles::read(&snapshot.paths, agent_dir);
-    let found = credential::find(snapshot, &profiles, &model.provider);
+    let found = credential::find(snapshot, profiles, &model.provider);
     let auth_header = configured(&snapshot.config, &model.provider)
         .and_then(|p| p.auth_header)
         .unwrap_or(false);
@@ -440,7 +289,8 @@ fn google_compatible(target: &mut Target) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Env, load};
+    use crate::config::{Env, Paths, load};
+    use crate::model::name::chain;
 
     fn snapshot(config: &str, env: &[(&str, &str)]) -> Snapshot {
         let dir = crate::base::id::temp_dir("choose");

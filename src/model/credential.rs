@@ -197,7 +197,7 @@ pub fn in_env(snapshot: &Snapshot, provider: &str) -> Option<Credential> {
 
 /// The configured key, which may also be the name of a variable.
 pub fn in_config(snapshot: &Snapshot, provider: &str) -> Option<Credential> {
-    let configured = super::choose::configured(&snapshot.config, provider)?;
+    let configured = super::name::configured(&snapshot.config, provider)?;
     let text = configured.api_key.as_ref()?.expose().trim();
     let bare = text
         .strip_prefix("${")
@@ -309,7 +309,7 @@ fn file(agent_dir: &Path) -> PathBuf {
 }
 
 fn same(a: &str, b: &str) -> bool {
-    super::choose::provider_id(a) == super::choose::provider_id(b)
+    super::name::provider_id(a) == super::name::provider_id(b)
 }
 
 /// A key as it may be shown: enough to recognise it, too little to use it.

@@ -12,6 +12,7 @@ pub mod fault;
 mod history;
 mod json;
 pub mod local;
+pub mod name;
 mod openai_completions;
 mod openai_responses;
 mod options;

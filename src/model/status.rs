@@ -1,8 +1,8 @@
 //! What `models status` shows: which model answers, and what opens each provider. Keys are masked.
 
 use super::catalogue;
-use super::choose::{self, Ref};
 use super::credential::{self, Profiles, Source, masked};
+use super::name::{self, Ref};
 use crate::config::Snapshot;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub struct Profile {
 pub fn status(snapshot: &Snapshot, agent_dir: &Path) -> Status {
     let config = &snapshot.config;
     let defaults = &config.agents.defaults;
-    let primary = defaults.model.primary.as_deref().unwrap_or(choose::DEFAULT);
+    let primary = defaults.model.primary.as_deref().unwrap_or(name::DEFAULT);
     let image = &snapshot.value["agents"]["defaults"]["imageModel"];
     let profiles = Profiles::read(&snapshot.paths, agent_dir);
     let mut providers: Vec<String> = profiles.providers().into_iter().map(String::from).collect();
@@ -55,7 +55,7 @@ pub fn status(snapshot: &Snapshot, agent_dir: &Path) -> Status {
             .models
             .providers
             .keys()
-            .map(|id| choose::provider_id(id)),
+            .map(|id| name::provider_id(id)),
     );
     providers.push(Ref::parse(config, primary).provider);
     providers.extend(catalogue::providers().map(|p| p.id.to_string()));
@@ -74,7 +74,7 @@ pub fn status(snapshot: &Snapshot, agent_dir: &Path) -> Status {
         fallbacks: defaults.model.fallbacks.clone(),
         image_model: image["primary"].as_str().map(String::from),
         image_fallbacks: serde_json::from_value(image["fallbacks"].clone()).unwrap_or_default(),
-        aliases: choose::aliases(config),
+        aliases: name::aliases(config),
         allowed: defaults.models.keys().cloned().collect(),
         auth: providers
             .into_iter()

@@ -4,6 +4,7 @@
 //! before, so an interrupted installation goes on where it was. A running gateway is told by SIGHUP
 //! to start or stop the server; without one the setting waits for the next start.
 
+use super::loopback;
 use crate::base::exit::Report;
 use crate::base::sys::child;
 use crate::base::sys::signals::Signal;
@@ -12,7 +13,7 @@ use crate::config::Paths;
 use crate::model::local::{LocalModel, Settings};
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,8 +27,8 @@ const DOWNLOAD_MB: u32 = 130;
 const PIP_PATIENCE: Duration = Duration::from_secs(1800);
 /// Longest loading may take on a slow machine.
 const LOAD_PATIENCE: Duration = Duration::from_secs(90);
-/// One look at the server's health.
-const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of the server's word on its health; one short object is expected.
+const HEALTH_MAX: u64 = 4096;
 
 #[derive(Debug)]
 pub enum Error {
@@ -162,20 +163,7 @@ pub fn status(paths: &Paths) -> Status {
 
 /// The server answers 503 while it loads.
 fn answers(port: u16) -> bool {
-    let addr = ([127, 0, 0, 1], port).into();
-    let Ok(mut stream) = TcpStream::connect_timeout(&addr, PROBE_PATIENCE) else {
-        return false;
-    };
-    let ask = |stream: &mut TcpStream| -> io::Result<bool> {
-        use std::io::{Read, Write};
-        stream.set_read_timeout(Some(PROBE_PATIENCE))?;
-        stream
-            .write_all(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head)?;
-        Ok(&head == b"HTTP/1.1 200")
-    };
-    ask(&mut stream).unwrap_or(false)
+    loopback::get(port, "/health", HEALTH_MAX).is_some_and(|answer| answer.status == 200)
 }
 
 /// SIGHUP to the supervisor, whose lock file names it; false when none runs.

@@ -2,4 +2,5 @@
 //! what they found or did and print nothing.
 
 pub mod local_model;
+mod loopback;
 pub mod quickstart;

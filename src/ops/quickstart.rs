@@ -4,17 +4,16 @@
 //! the gateway, or finds it running. Both may be repeated: what is there is kept, and only a stand-in
 //! (`builtin/echo`) is given up when something better has appeared.
 
-use super::local_model;
-use crate::base::cancel::Cancel;
+use super::{local_model, loopback};
 use crate::base::exit::Report;
 use crate::base::{atomic, id, lock};
 use crate::config::edit;
 use crate::config::load::load;
 use crate::config::{Env, Paths, Snapshot};
-use crate::model::choose::{self, Ref};
+use crate::model::choose;
 use crate::model::local::{self, LocalModel};
+use crate::model::name::{self, Ref};
 use crate::model::{catalogue, credential};
-use crate::net::fetch::{self, Limits, Policy};
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
@@ -55,8 +54,6 @@ const SERVERS: &[(&str, &str, u16)] = &[
 /// Such servers do not say how much they take; this is what their users mostly set.
 const SERVER_CONTEXT: u64 = 32_768;
 const SERVER_ANSWER: u64 = 4_096;
-/// A server on this machine answers at once or is none.
-const SERVER_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a model list that are read.
 const SERVER_LIST_MAX: u64 = 1024 * 1024;
 /// Until the gateway says that it is ready.
@@ -192,7 +189,7 @@ fn choose(
 /// The profile's own choice, when it can be called.
 fn configured(snapshot: &Snapshot) -> Option<String> {
     let model = snapshot.config.agents.defaults.model.primary.clone()?;
-    let agent_dir = choose::agent_dir(&snapshot.paths, &snapshot.config.default_agent_id());
+    let agent_dir = name::agent_dir(&snapshot.paths, &snapshot.config.default_agent_id());
     let reference = Ref::parse(&snapshot.config, &model);
     let callable = choose::targets(snapshot, &agent_dir, &reference).is_ok();
     // The stand-in is a choice only of this program, never of a person.
@@ -222,20 +219,7 @@ fn entry(provider: &str, model: &str) -> Option<(String, Value)> {
 
 /// The first model an OpenAI-compatible server on this port lists.
 fn served(port: u16) -> Option<String> {
-    let request = fetch::Request {
-        method: "GET",
-        url: &format!("http://127.0.0.1:{port}/v1/models"),
-        headers: &[("accept", "application/json")],
-        body: None,
-        policy: Policy::Any,
-        limits: Limits {
-            head: SERVER_PATIENCE,
-            idle: SERVER_PATIENCE,
-            total: SERVER_PATIENCE,
-            body: SERVER_LIST_MAX,
-        },
-    };
-    let answer = fetch::send(&request, &Cancel::new()).ok()?;
+    let answer = loopback::get(port, "/v1/models", SERVER_LIST_MAX)?;
     if answer.status != 200 {
         return None;
     }

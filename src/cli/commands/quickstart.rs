@@ -11,7 +11,6 @@ use crate::base::sys::child;
 use crate::base::sys::signals::Signal;
 use crate::client::local::Local;
 use crate::config;
-use crate::model::local::LocalModel;
 use crate::ops::local_model;
 use crate::ops::quickstart::{self, ECHO, Prepared, Why};
 
@@ -43,12 +42,8 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         .map_err(|err| Failure::of(&err))?;
     let gateway = program::beside("openclaw-gateway");
     let running = quickstart::launch(&paths, &gateway).map_err(|err| Failure::of(&err))?;
-    if let (Some(settings), true) = (
-        LocalModel::of(&paths).settings(),
-        prepared.model.starts_with("local/"),
-    ) {
+    if prepared.model.starts_with("local/") {
         local_model::start(&paths).map_err(|err| Failure::of(&err))?;
-        local_model::wait(&settings).map_err(|err| Failure::of(&err))?;
     }
     let local = Local::of(prepared.snapshot.clone());
     let mut chat = Chat::open(&local)?;

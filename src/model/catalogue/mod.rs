@@ -11,6 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 use std::cmp::Ordering;
 
+/// Assumed of a model that says nothing of its size.
+pub const CONTEXT_WINDOW: u64 = 200_000;
+
 const TABLE: &str = include_str!("table.tsv");
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -140,9 +143,7 @@ pub fn list(snapshot: &Snapshot) -> Vec<Row> {
                 id: model.id.clone(),
                 name: model.name.clone().unwrap_or_else(|| model.id.clone()),
                 provider: id.clone(),
-                context_window: model
-                    .context_window
-                    .unwrap_or(super::choose::CONTEXT_WINDOW),
+                context_window: model.context_window.unwrap_or(CONTEXT_WINDOW),
                 reasoning: model.reasoning,
                 input: input(images),
             });

@@ -5,8 +5,11 @@ use super::super::super::failure::Failure;
 use crate::base::cmdline::{Command, Flag};
 use crate::config::Snapshot;
 use crate::model::catalogue::{self, Row};
-use crate::model::choose::{self, Ref};
+use crate::model::choose;
+use crate::model::credential::Profiles;
+use crate::model::name::{self, Ref};
 use serde_json::json;
+use std::path::PathBuf;
 
 pub const SPEC: Command = Command {
     name: "list",
@@ -33,7 +36,7 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     let snapshot = &context.local.snapshot;
     let all = context.matches.has("all");
     let only_local = context.matches.has("local");
-    let provider = context.matches.text("provider").map(choose::provider_id);
+    let provider = context.matches.text("provider").map(name::provider_id);
     let mut shown = match all {
         true => everything(snapshot),
         false => in_use(snapshot),
@@ -110,46 +113,66 @@ fn record(model: &Shown) -> serde_json::Value {
 
 fn everything(snapshot: &Snapshot) -> Vec<Shown> {
     let used = tagged(snapshot);
+    let keys = Keys::of(snapshot);
     catalogue::list(snapshot)
         .into_iter()
         .map(|row| {
             let key = format!("{}/{}", row.provider, row.id);
             let tags = used.iter().find(|(name, _)| *name == key);
-            shown(
-                snapshot,
-                key,
-                Some(row),
-                tags.map_or(Vec::new(), |(_, t)| t.clone()),
-            )
+            let tags = tags.map_or(Vec::new(), |(_, t)| t.clone());
+            keys.shown(key, Some(row), tags)
         })
         .collect()
 }
 
 fn in_use(snapshot: &Snapshot) -> Vec<Shown> {
     let known = catalogue::list(snapshot);
+    let keys = Keys::of(snapshot);
     tagged(snapshot)
         .into_iter()
         .map(|(key, tags)| {
             let row = known
                 .iter()
                 .find(|row| format!("{}/{}", row.provider, row.id) == key);
-            shown(snapshot, key, row.cloned(), tags)
+            keys.shown(key, row.cloned(), tags)
         })
         .collect()
 }
 
-fn shown(snapshot: &Snapshot, key: String, row: Option<Row>, tags: Vec<String>) -> Shown {
-    let reference = Ref::parse(&snapshot.config, &key);
-    let agent_dir = choose::agent_dir(&snapshot.paths, &snapshot.config.default_agent_id());
-    let choices = choose::targets(snapshot, &agent_dir, &reference).unwrap_or_default();
-    let target = choose::target(snapshot, &reference).ok();
-    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    Shown {
-        local: target.is_some_and(|t| loopback.iter().any(|host| t.base_url.starts_with(host))),
-        available: !choices.is_empty(),
-        key,
-        row,
-        tags,
+/// The default agent's keys, read once for the whole list.
+struct Keys<'s> {
+    snapshot: &'s Snapshot,
+    agent_dir: PathBuf,
+    profiles: Profiles,
+}
+
+impl Keys<'_> {
+    fn of(snapshot: &Snapshot) -> Keys<'_> {
+        let agent_dir = name::agent_dir(&snapshot.paths, &snapshot.config.default_agent_id());
+        Keys {
+            snapshot,
+            profiles: Profiles::read(&snapshot.paths, &agent_dir),
+            agent_dir,
+        }
+    }
+
+    fn shown(&self, key: String, row: Option<Row>, tags: Vec<String>) -> Shown {
+        let reference = Ref::parse(&self.snapshot.config, &key);
+        let Keys {
+            snapshot,
+            agent_dir,
+            profiles,
+        } = self;
+        let choices = choose::targets_with(snapshot, profiles, agent_dir, &reference);
+        let target = choose::target(snapshot, &reference).ok();
+        let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+        Shown {
+            local: target.is_some_and(|t| loopback.iter().any(|host| t.base_url.starts_with(host))),
+            available: choices.is_ok(),
+            key,
+            row,
+            tags,
+        }
     }
 }
 
@@ -164,7 +187,7 @@ fn tagged(snapshot: &Snapshot) -> Vec<(String, Vec<String>)> {
     };
     let defaults = &config.agents.defaults;
     let key = |name: &str| Ref::parse(config, name).to_string();
-    let primary = defaults.model.primary.as_deref().unwrap_or(choose::DEFAULT);
+    let primary = defaults.model.primary.as_deref().unwrap_or(name::DEFAULT);
     add(key(primary), "default".into());
     for (i, name) in defaults.model.fallbacks.iter().enumerate() {
         add(key(name), format!("fallback#{}", i + 1));
@@ -172,7 +195,7 @@ fn tagged(snapshot: &Snapshot) -> Vec<(String, Vec<String>)> {
     for name in defaults.models.keys() {
         add(key(name), "configured".into());
     }
-    for (alias, reference) in choose::aliases(config) {
+    for (alias, reference) in name::aliases(config) {
         add(reference.to_string(), format!("alias:{alias}"));
     }
     found

@@ -4,8 +4,9 @@
 use super::super::super::Context;
 use super::super::super::failure::Failure;
 use crate::base::cmdline::{Command, Flag};
-use crate::model::choose::{self, Ref};
+use crate::model::choose;
 use crate::model::credential::Source;
+use crate::model::name::{self, Ref};
 use crate::model::status::{self, Auth, Status};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ const WARN_AFTER_MS: u64 = 86_400_000;
 
 pub fn run(context: &mut Context) -> Result<(), Failure> {
     let snapshot = &context.local.snapshot;
-    let agent_dir = choose::agent_dir(&snapshot.paths, &snapshot.config.default_agent_id());
+    let agent_dir = name::agent_dir(&snapshot.paths, &snapshot.config.default_agent_id());
     let status = status::status(snapshot, &agent_dir);
     let missing = missing(context, &status);
     if context.json() {
