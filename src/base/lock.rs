@@ -104,6 +104,27 @@ pub fn holder(path: &Path) -> Option<Holder> {
     }
 }
 
+/// Creates a lock file of the kind whose mere existence keeps others out, as the original uses them;
+/// `false` when somebody has it.
+pub fn create_file(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(super::atomic::PRIVATE_FILE)
+        .open(path);
+    let mut file = match file {
+        Ok(file) => file,
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(err) => return Err(err),
+    };
+    if let Err(err) = file.write_all(content) {
+        // Without its content it would keep out everybody, us included.
+        let _ = std::fs::remove_file(path);
+        return Err(err);
+    }
+    Ok(true)
+}
+
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.rewind().ok()?;

@@ -7,9 +7,7 @@ use super::Error;
 use crate::base::sys::process;
 use crate::base::{lock, time};
 use fs2::FileExt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -63,7 +61,7 @@ pub fn store(store: &Path, ours: &Path) -> Result<LockFile, Error> {
         time::now_ms()
     );
     loop {
-        if create(&path, &content)? {
+        if lock::create_file(&path, content.as_bytes()).map_err(Error::io("create", &path))? {
             return Ok(LockFile {
                 path,
                 _ours: Some(own),
@@ -95,7 +93,7 @@ pub fn transcript(file: &Path, patience: Duration) -> Result<LockFile, Error> {
     );
     let mut pause = TRANSCRIPT_STEP;
     loop {
-        if create(&path, &content)? {
+        if lock::create_file(&path, content.as_bytes()).map_err(Error::io("create", &path))? {
             return Ok(LockFile { path, _ours: None });
         }
         let content = read(&path);
@@ -138,26 +136,6 @@ pub fn hold(file: &File, path: &Path, patience: Duration) -> Result<(), Error> {
             }
             Err(_) => std::thread::sleep(STORE_RETRY),
         }
-    }
-}
-
-/// Creates the lock file; `false` when somebody has it.
-fn create(path: &Path, content: &str) -> Result<bool, Error> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(crate::base::atomic::PRIVATE_FILE)
-        .open(path);
-    match file {
-        Ok(mut file) => match file.write_all(content.as_bytes()) {
-            Ok(()) => Ok(true),
-            Err(err) => {
-                let _ = fs::remove_file(path);
-                Err(Error::io("write", path)(err))
-            }
-        },
-        Err(err) if err.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(err) => Err(Error::io("create", path)(err)),
     }
 }
 

@@ -11,10 +11,9 @@ use crate::base::{atomic, exit, hex, lock, time};
 use crate::config::{Env, Paths};
 use ring::digest;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -74,8 +73,8 @@ fn take_within(paths: &Paths, env: &Env, patience: Duration) -> Result<GatewayLo
     };
     loop {
         match create(&file, &me) {
-            Ok(()) => break,
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            Ok(true) => break,
+            Ok(false) => {}
             Err(err) => return Err(Error::Io { path: file, err }),
         }
         match owner(&file) {
@@ -108,16 +107,11 @@ fn foreign_path(config: &Path, env: &Env) -> PathBuf {
         .join(format!("gateway.{}.lock", &hex::encode(name.as_ref())[..8]))
 }
 
-fn create(path: &Path, me: &Foreign) -> io::Result<()> {
+fn create(path: &Path, me: &Foreign) -> io::Result<bool> {
     if let Some(dir) = path.parent() {
         atomic::create_private_dir(dir)?;
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(atomic::PRIVATE_FILE)
-        .open(path)?;
-    file.write_all(&serde_json::to_vec(me).expect("a lock is plain data"))
+    lock::create_file(path, &serde_json::to_vec(me).expect("a lock is plain data"))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -277,7 +271,7 @@ mod tests {
             config_path: "x".into(),
             start_time: process::start_time(parent),
         };
-        create(&file, &holder).unwrap();
+        assert!(create(&file, &holder).unwrap());
         let err = take_within(&paths, &env, Duration::ZERO).unwrap_err();
         assert_eq!(
             err.to_string().lines().next().unwrap(),
@@ -289,11 +283,11 @@ mod tests {
         // The pid lives, but it is another process by now.
         holder.start_time = Some(1);
         fs::remove_file(&file).unwrap();
-        create(&file, &holder).unwrap();
+        assert!(create(&file, &holder).unwrap());
         drop(take_within(&paths, &env, Duration::ZERO).unwrap());
         // Without a start time a test runner's command line is not a gateway's.
         holder.start_time = None;
-        create(&file, &holder).unwrap();
+        assert!(create(&file, &holder).unwrap());
         drop(take_within(&paths, &env, Duration::ZERO).unwrap());
         fs::write(&file, "").unwrap();
         assert!(take_within(&paths, &env, Duration::ZERO).is_err());
