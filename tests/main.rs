@@ -21,6 +21,7 @@ mod restart;
 mod runner;
 mod sandbox;
 mod session_state;
+mod sessions;
 mod supervisor;
 mod tidy;
 mod tools;

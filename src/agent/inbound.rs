@@ -95,10 +95,12 @@ pub fn thinking_level(word: &str) -> Option<&'static str> {
     match word.trim().to_ascii_lowercase().as_str() {
         "off" => Some("off"),
         "minimal" | "min" | "think" => Some("minimal"),
-        "low" | "on" | "enable" | "thinkhard" | "think-hard" => Some("low"),
+        "low" | "on" | "enable" | "enabled" | "thinkhard" | "think-hard" | "think_hard" => {
+            Some("low")
+        }
         "medium" | "med" | "mid" | "harder" | "thinkharder" | "think-harder" => Some("medium"),
         "high" | "max" | "highest" | "ultra" | "ultrathink" | "thinkhardest" => Some("high"),
-        "xhigh" => Some("xhigh"),
+        "xhigh" | "x-high" | "x_high" => Some("xhigh"),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ pub mod failover;
 pub mod history;
 pub mod inbound;
 pub mod lane;
+pub mod levels;
 pub mod payload;
 pub mod prompt;
 pub mod sending;

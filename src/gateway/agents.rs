@@ -10,7 +10,7 @@ use crate::config::{Live, Snapshot};
 use crate::model;
 use crate::session::Store;
 use crate::tool::process::Processes;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 pub struct Agents {
@@ -19,6 +19,8 @@ pub struct Agents {
     pub runs: Arc<Runs>,
     pub model: Box<dyn model::Client>,
     pub processes: Processes,
+    /// Held while a session is patched: a label is looked for in the others and set in one step.
+    pub patching: Mutex<()>,
     start_runner: Arc<OnceLock<StartRunner>>,
     machine: OnceLock<Machine>,
 }
@@ -57,6 +59,7 @@ impl Agents {
             runs: Arc::default(),
             model: Box::new(model::Live),
             processes,
+            patching: Mutex::default(),
             start_runner,
             machine: OnceLock::new(),
         }

@@ -2,7 +2,7 @@
 
 use super::broadcast::{Client, Responder};
 use super::core::Core;
-use super::methods::{self, Answer, Call, Handler, Run, Scope, scope};
+use super::methods::{self, Call, Handler, Run, Scope, scope};
 use crate::wire::gateway::frame::RpcError;
 use crate::wire::shape::{NON_EMPTY, Shape, optional, required};
 use serde::Deserialize;
@@ -199,15 +199,7 @@ fn call(core: &Arc<Core>, client: &Arc<Client>, request: &Request, handler: Hand
             params: &request.params,
         },
     );
-    match answer {
-        Answer::Ok(payload) => client.answer_raw(&request.id, &payload),
-        Answer::Shared(payload) => client.answer_raw(&request.id, &payload),
-        Answer::Error(error) => client.answer::<()>(&request.id, None, Some(&error)),
-        Answer::Failed(payload, error) => {
-            client.answer(&request.id, Some(&payload), Some(&error));
-        }
-        Answer::Later => {}
-    }
+    answer.give(client, &request.id);
 }
 
 #[cfg(test)]

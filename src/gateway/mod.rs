@@ -31,6 +31,7 @@ pub mod pending;
 pub mod pool;
 pub mod presence;
 pub mod runs;
+mod session_patch;
 pub mod sessions;
 pub mod system_events;
 pub mod turns;

@@ -7,6 +7,7 @@ use crate::agent::sending;
 use crate::base::{id, time};
 use crate::session::{Entry, Error, reset};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 /// Who wants to talk; decides what a session that starts anew keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,4 +92,27 @@ pub fn verbose(core: &Core, key: &str) -> Verbose {
     let config = core.config.current();
     let default = config.config.agents.defaults.verbose_default.clone();
     Verbose::parse(own.or(default).as_deref())
+}
+
+/// Stops every run of a session and waits for them; false when one is still there after
+/// `patience`.
+pub fn end_runs(core: &Core, key: &str, patience: Duration) -> bool {
+    let runs = &core.agents.runs;
+    let deadline = Instant::now() + patience;
+    let active = runs.of_session(key);
+    for run in &active {
+        runs.abort(&core.clients, run, "rpc");
+    }
+    for run in active {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (done, ended) = crossbeam_channel::bounded(1);
+        let waiting = runs.wait(&run.id, left, move |ended| {
+            // Nobody listens any more when the time is up.
+            let _ = done.send(ended.is_some());
+        });
+        if waiting.is_err() || !ended.recv_timeout(left).unwrap_or(false) {
+            return false;
+        }
+    }
+    true
 }

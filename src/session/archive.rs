@@ -21,6 +21,7 @@ pub enum Shortened {
     /// Already that short: its number of lines.
     Kept(usize),
     Cut {
+        /// Lines after the header.
         kept: usize,
         archived: PathBuf,
     },
@@ -149,8 +150,15 @@ impl Store {
         }
         fs::copy(&path, &archived).map_err(Error::io("archive", &path))?;
         atomic::write(&path, &text).map_err(Error::io("write", &path))?;
+        // How full the context is now, only the next turn can tell.
+        self.patch(key, |entry| {
+            entry.input_tokens = None;
+            entry.output_tokens = None;
+            entry.total_tokens = None;
+            entry.updated_at = Some(time::now_ms());
+        })?;
         Ok(Shortened::Cut {
-            kept: kept.len() + 1,
+            kept: kept.len(),
             archived,
         })
     }

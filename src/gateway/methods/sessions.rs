@@ -1,22 +1,32 @@
-//! `sessions.list`, `sessions.preview`, `sessions.resolve`.
+//! `sessions.list`, `.preview`, `.resolve`, and what changes a session: `.patch`, `.reset`,
+//! `.delete`, `.compact`.
+//!
+//! A session is not taken away from under a run: `delete` stops its runs and waits for their end,
+//! `compact` waits, both at most `ACTIVE_PATIENCE` and on a thread of their own while they do. A
+//! reset leaves a run to end in the conversation it belongs to.
 
 use super::{Answer, Call};
+use crate::base::id;
 use crate::base::time::now_ms;
 use crate::gateway::core::Core;
-use crate::gateway::models;
+use crate::gateway::session_patch::{Patch, next_model};
+use crate::gateway::{models, sessions};
 use crate::session::history::Preview;
-use crate::session::{Entry, Error, Filter, Named, key};
+use crate::session::{ACTIVE_PATIENCE, Entry, Error, Filter, Named, Shortened, key};
 use crate::wire::gateway::frame::RpcError;
 use crate::wire::gateway::sessions::{
-    self as wire, Defaults, List, ListParams, PreviewParams, Previews, ResolveParams, Resolved,
+    self as wire, CompactParams, Compacted, Defaults, DeleteParams, Deleted, List, ListParams,
+    Patched, PreviewParams, Previews, Reset, ResolveParams, Resolved, ResolvedModel, Row,
 };
-use serde::Serialize;
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Sessions whose titles and last messages are read from their files; the rest of a longer list
 /// goes without, so that one request cannot open thousands of files.
 const MAX_READ: usize = 200;
+
+/// Reads whole transcripts, whose lines may nest deeply, as the pool's threads do.
+const QUIET_STACK: usize = 1024 * 1024;
 
 pub fn list(core: &Arc<Core>, call: &Call) -> Answer {
     try_list(core, call).into()
@@ -40,22 +50,20 @@ fn try_list(core: &Core, call: &Call) -> Result<Answer, RpcError> {
     let found = store.list(&filter).map_err(unavailable)?;
     let config = core.config.current();
     let default = models::default(&config, &store.defaults().agent);
-    let sessions: Vec<Map<String, Value>> = found
+    let sessions: Vec<Row> = found
         .iter()
         .enumerate()
         .map(|(i, (key, entry))| {
-            let mut row = row_of(key, entry, &default);
-            if params.include_derived_titles && i < MAX_READ {
-                put(&mut row, "derivedTitle", &store.derived_title(key, entry));
+            let read = i < MAX_READ;
+            Row {
+                derived_title: (params.include_derived_titles && read)
+                    .then(|| store.derived_title(key, entry))
+                    .flatten(),
+                last_message_preview: (params.include_last_message && read)
+                    .then(|| store.last_message(key, entry))
+                    .flatten(),
+                ..row_of(key, entry, &default)
             }
-            if params.include_last_message && i < MAX_READ {
-                put(
-                    &mut row,
-                    "lastMessagePreview",
-                    &store.last_message(key, entry),
-                );
-            }
-            row
         })
         .collect();
     let path = store
@@ -74,53 +82,49 @@ fn try_list(core: &Core, call: &Call) -> Result<Answer, RpcError> {
     }))
 }
 
-/// One row, in the original's order of fields.
-fn row_of(key: &str, entry: &Entry, default: &models::Default) -> Map<String, Value> {
-    let mut row = Map::new();
-    row.insert("key".into(), key.into());
-    row.insert("kind".into(), entry.kind(key).as_str().into());
-    put(&mut row, "label", &entry.label);
-    put(&mut row, "displayName", &entry.display_name);
-    put(&mut row, "channel", &entry.channel);
-    put(&mut row, "subject", &entry.subject);
-    put(&mut row, "groupChannel", &entry.group_channel);
-    put(&mut row, "space", &entry.space);
-    put(&mut row, "chatType", &entry.chat_type);
-    put(&mut row, "origin", &entry.origin);
-    let updated = entry.updated_at.map_or(Value::Null, Into::into);
-    row.insert("updatedAt".into(), updated);
-    put(&mut row, "sessionId", &entry.session_id);
-    put(&mut row, "systemSent", &entry.system_sent);
-    put(&mut row, "abortedLastRun", &entry.aborted_last_run);
-    put(&mut row, "thinkingLevel", &entry.thinking_level);
-    put(&mut row, "verboseLevel", &entry.verbose_level);
-    put(&mut row, "reasoningLevel", &entry.reasoning_level);
-    put(&mut row, "elevatedLevel", &entry.elevated_level);
-    put(&mut row, "sendPolicy", &entry.send_policy);
-    put(&mut row, "inputTokens", &entry.input_tokens);
-    put(&mut row, "outputTokens", &entry.output_tokens);
-    put(&mut row, "totalTokens", &entry.total_tokens);
-    put(&mut row, "responseUsage", &entry.response_usage);
-    let provider = entry.model_provider.as_deref();
-    let model = entry.model.as_deref();
-    row.insert(
-        "modelProvider".into(),
-        provider.unwrap_or(&default.provider).into(),
-    );
-    row.insert("model".into(), model.unwrap_or(&default.model).into());
-    put(&mut row, "contextTokens", &entry.context_tokens);
-    put(&mut row, "deliveryContext", &entry.delivery_context);
-    put(&mut row, "lastChannel", &entry.last_channel);
-    put(&mut row, "lastTo", &entry.last_to);
-    put(&mut row, "lastAccountId", &entry.last_account_id);
-    row
-}
-
-fn put(row: &mut Map<String, Value>, name: &str, value: &Option<impl Serialize>) {
-    if let Some(value) = value {
-        if let Ok(value) = serde_json::to_value(value) {
-            row.insert(name.into(), value);
-        }
+fn row_of<'a>(key: &'a str, entry: &'a Entry, default: &'a models::Default) -> Row<'a> {
+    let chosen = entry
+        .provider_override
+        .as_deref()
+        .zip(entry.model_override.as_deref());
+    let last = entry.model_provider.as_deref().zip(entry.model.as_deref());
+    let (model_provider, model) = chosen
+        .or(last)
+        .unwrap_or((&default.provider, &default.model));
+    let sum = entry.input_tokens.unwrap_or(0) + entry.output_tokens.unwrap_or(0);
+    Row {
+        key,
+        kind: entry.kind(key).as_str(),
+        label: entry.label.as_deref(),
+        display_name: entry.display_name.as_deref(),
+        channel: entry.channel.as_deref(),
+        subject: entry.subject.as_deref(),
+        group_channel: entry.group_channel.as_deref(),
+        space: entry.space.as_deref(),
+        chat_type: entry.chat_type.as_deref(),
+        origin: entry.origin.as_ref(),
+        updated_at: entry.updated_at,
+        session_id: entry.session_id.as_deref(),
+        system_sent: entry.system_sent,
+        aborted_last_run: entry.aborted_last_run,
+        thinking_level: entry.thinking_level.as_deref(),
+        verbose_level: entry.verbose_level.as_deref(),
+        reasoning_level: entry.reasoning_level.as_deref(),
+        elevated_level: entry.elevated_level.as_deref(),
+        send_policy: entry.send_policy.as_deref(),
+        input_tokens: entry.input_tokens,
+        output_tokens: entry.output_tokens,
+        total_tokens: entry.total_tokens.unwrap_or(sum),
+        response_usage: entry.response_usage.as_deref(),
+        model_provider,
+        model,
+        context_tokens: entry.context_tokens,
+        delivery_context: entry.route(),
+        last_channel: entry.last_channel.as_deref(),
+        last_to: entry.last_to.as_deref(),
+        last_account_id: entry.last_account_id.as_deref(),
+        derived_title: None,
+        last_message_preview: None,
     }
 }
 
@@ -246,6 +250,190 @@ fn try_resolve(core: &Core, call: &Call) -> Result<Answer, RpcError> {
         ok: true,
         key: &found,
     }))
+}
+
+/// The canonical key of params that must have one.
+fn key_of(core: &Core, params: &Value) -> Result<String, RpcError> {
+    let key = params["key"].as_str().map(str::trim).unwrap_or_default();
+    if key.is_empty() {
+        return Err(RpcError::invalid("key required"));
+    }
+    Ok(core.agents.sessions.canonical(key))
+}
+
+pub fn patch(core: &Arc<Core>, call: &Call) -> Answer {
+    try_patch(core, call).into()
+}
+
+fn try_patch(core: &Core, call: &Call) -> Result<Answer, RpcError> {
+    let key = key_of(core, call.params)?;
+    let store = &core.agents.sessions;
+    let agent_id = store.agent_of(&key);
+    let config = core.config.current();
+    let none = Map::new();
+    let patch = Patch {
+        config: &config,
+        agent_id: &agent_id,
+        key: &key,
+        params: call.params.as_object().unwrap_or(&none),
+    };
+    let patching = &core.agents.patching;
+    let _patching = patching.lock().unwrap_or_else(PoisonError::into_inner);
+    // Tried on a copy first: a refused patch must not make an entry.
+    let mut tried = store.entry(&key).map_err(unavailable)?.unwrap_or_default();
+    patch
+        .apply(Arc::make_mut(&mut tried))
+        .map_err(RpcError::invalid)?;
+    if let Some(label) = tried
+        .label
+        .as_deref()
+        .filter(|_| call.params["label"].is_string())
+    {
+        let same = store.by_label(label).map_err(unavailable)?;
+        if same.iter().any(|(other, _)| **other != *key) {
+            return Err(RpcError::invalid(format!("label already in use: {label}")));
+        }
+    }
+    let mut refused = None;
+    let entry = store.patch(&key, |entry| {
+        if entry.session_id.is_none() {
+            entry.session_id = Some(id::uuid());
+        }
+        entry.updated_at = Some(now_ms());
+        // The entry may be another than the one it was tried on; then this can fail.
+        refused = patch.apply(entry).err();
+    });
+    let entry = entry.map_err(unavailable)?;
+    if let Some(why) = refused {
+        return Err(RpcError::invalid(why));
+    }
+    let model = next_model(&config, &agent_id, &entry);
+    Ok(Answer::ok(&Patched {
+        ok: true,
+        path: &store.path(&agent_id).display().to_string(),
+        key: &key,
+        entry: &*entry,
+        resolved: ResolvedModel {
+            model_provider: model.provider,
+            model: model.model,
+        },
+    }))
+}
+
+pub fn reset(core: &Arc<Core>, call: &Call) -> Answer {
+    let reset = || {
+        let key = key_of(core, call.params)?;
+        let entry = core.agents.sessions.reset(&key).map_err(unavailable)?;
+        Ok(Answer::ok(&Reset {
+            ok: true,
+            key: &key,
+            entry: &*entry,
+        }))
+    };
+    reset().into()
+}
+
+pub fn delete(core: &Arc<Core>, call: &Call) -> Answer {
+    let (params, key) = match call.parse::<DeleteParams>().and_then(|params| {
+        let key = key_of(core, call.params)?;
+        Ok((params, key))
+    }) {
+        Ok(both) => both,
+        Err(error) => return error.into(),
+    };
+    if key == core.agents.sessions.defaults().main_key() {
+        return Answer::invalid(format!("Cannot delete the main session ({key})."));
+    }
+    let with_transcript = params.delete_transcript.unwrap_or(true);
+    when_quiet(core, call, &key, move |core, key| {
+        if !sessions::end_runs(core, key, ACTIVE_PATIENCE) {
+            return Err(still_active(key));
+        }
+        let gone = core.agents.sessions.delete(key, with_transcript);
+        let (deleted, archived) = gone.map_err(|err| busy(err, key))?;
+        Ok(Answer::ok(&Deleted {
+            ok: true,
+            key,
+            deleted,
+            archived: archived.iter().map(|p| p.display().to_string()).collect(),
+        }))
+    })
+}
+
+pub fn compact(core: &Arc<Core>, call: &Call) -> Answer {
+    let (params, key) = match call.parse::<CompactParams>().and_then(|params| {
+        let key = key_of(core, call.params)?;
+        Ok((params, key))
+    }) {
+        Ok(both) => both,
+        Err(error) => return error.into(),
+    };
+    let lines = params.max_lines.map_or(wire::COMPACT_LINES, |n| n as usize);
+    when_quiet(core, call, &key, move |core, key| {
+        let done = core.agents.sessions.shorten(key, lines);
+        let base = Compacted {
+            ok: true,
+            key,
+            ..Compacted::default()
+        };
+        Ok(Answer::ok(&match done.map_err(|err| busy(err, key))? {
+            Shortened::NoSession => Compacted {
+                reason: Some("no sessionId"),
+                ..base
+            },
+            Shortened::NoTranscript => Compacted {
+                reason: Some("no transcript"),
+                ..base
+            },
+            Shortened::Kept(lines) => Compacted {
+                kept: Some(lines),
+                ..base
+            },
+            Shortened::Cut { kept, archived } => Compacted {
+                compacted: true,
+                archived: Some(archived.display().to_string()),
+                kept: Some(kept),
+                ..base
+            },
+        }))
+    })
+}
+
+/// Does `job` here when the session has no run, else on a thread of its own: it may wait.
+fn when_quiet(
+    core: &Arc<Core>,
+    call: &Call,
+    key: &str,
+    job: impl FnOnce(&Core, &str) -> Result<Answer, RpcError> + Send + 'static,
+) -> Answer {
+    if core.agents.runs.of_session(key).is_empty() {
+        return job(core, key).into();
+    }
+    let (core, key, responder) = (core.clone(), key.to_string(), call.responder());
+    let started = std::thread::Builder::new()
+        .name("session-quiet".into())
+        .stack_size(QUIET_STACK)
+        .spawn(move || {
+            let answer: Answer = job(&core, &key).into();
+            answer.give(&responder.client, &responder.id);
+        });
+    match started {
+        Ok(_) => Answer::Later,
+        Err(err) => Answer::unavailable(format!("no thread to wait for the session: {err}")),
+    }
+}
+
+fn still_active(key: &str) -> RpcError {
+    RpcError::unavailable(format!(
+        "Session {key} is still active; try again in a moment."
+    ))
+}
+
+fn busy(err: Error, key: &str) -> RpcError {
+    match err {
+        Error::TranscriptLocked { .. } => still_active(key),
+        err => unavailable(err),
+    }
 }
 
 fn multiple(what: &str, value: &str, many: &[Named]) -> RpcError {

@@ -21,7 +21,6 @@ const AGENT_FILES: &str = "edit the files in the agent's workspace";
 const SKILLS: &str = "it does not manage skills";
 const UPDATE: &str = "it is updated by whatever installed it";
 const VOICE: &str = "it has no voice input";
-const SESSIONS: &str = "sessions cannot be changed from outside yet";
 const HEARTBEAT: &str = "it has no heartbeat";
 const NODES: &str = "it does not drive nodes";
 const CRON: &str = "it has no scheduler";
@@ -95,10 +94,30 @@ pub static TABLE: &[Method] = &[
         sessions_wire::PREVIEW,
         sessions::preview,
     ),
-    absent("sessions.patch", Admin, SESSIONS),
-    absent("sessions.reset", Admin, SESSIONS),
-    absent("sessions.delete", Admin, SESSIONS),
-    absent("sessions.compact", Admin, SESSIONS),
+    pooled(
+        "sessions.patch",
+        Admin,
+        sessions_wire::PATCH,
+        sessions::patch,
+    ),
+    pooled(
+        "sessions.reset",
+        Admin,
+        sessions_wire::RESET,
+        sessions::reset,
+    ),
+    pooled(
+        "sessions.delete",
+        Admin,
+        sessions_wire::DELETE,
+        sessions::delete,
+    ),
+    pooled(
+        "sessions.compact",
+        Admin,
+        sessions_wire::COMPACT,
+        sessions::compact,
+    ),
     inline("last-heartbeat", Read, OPEN, system::last_heartbeat),
     absent("set-heartbeats", Admin, HEARTBEAT),
     absent("wake", Write, HEARTBEAT),
