@@ -17,6 +17,7 @@ mod man;
 mod parity;
 mod providers;
 mod quickstart;
+mod reload;
 mod restart;
 mod runner;
 mod sandbox;

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 /// Longest text of one record, bytes; the rest is cut off.
 const MAX_TEXT: usize = 16 * 1024;
@@ -31,37 +31,62 @@ pub struct Options {
     pub only: Option<&'static str>,
 }
 
-static PLACE: OnceLock<Place> = OnceLock::new();
+static SINK: OnceLock<Sink> = OnceLock::new();
 
 struct Sink {
+    how: RwLock<How>,
+    file: Mutex<DayFile>,
+    hostname: String,
+}
+
+/// What `change` replaces.
+struct How {
     console: env_logger::Logger,
     only: Option<&'static str>,
     level: LevelFilter,
-    file: Mutex<DayFile>,
-    hostname: String,
 }
 
 /// Starts logging; a second call in a process changes nothing.
 pub fn start(options: Options) {
     let highest = options.level.max(options.console);
-    let console = console(&options);
-    // Tests start it once for all of them.
-    let _ = PLACE.set(options.place.clone());
     let sink = Sink {
-        console,
-        only: options.only,
-        level: options.level,
+        how: RwLock::new(How::of(&options)),
         file: Mutex::new(DayFile::new(options.place)),
         hostname: super::sys::uname::hostname(),
     };
-    if log::set_boxed_logger(Box::new(sink)).is_ok() {
+    // Tests start it once for all of them.
+    let sink = SINK.get_or_init(|| sink);
+    if log::set_logger(sink).is_ok() {
         log::set_max_level(highest);
+    }
+}
+
+/// Logs by other options from now on; nothing before `start`.
+pub fn change(options: Options) {
+    let Some(sink) = SINK.get() else { return };
+    log::set_max_level(options.level.max(options.console));
+    *sink.how.write().unwrap_or_else(PoisonError::into_inner) = How::of(&options);
+    let mut file = sink.file.lock().unwrap_or_else(PoisonError::into_inner);
+    if *file.place() != options.place {
+        *file = DayFile::new(options.place);
     }
 }
 
 /// The file that is written to today; `None` before `start`.
 pub fn file() -> Option<PathBuf> {
-    PLACE.get().map(|place| place.file(time::now_ms()))
+    let file = &SINK.get()?.file;
+    let file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(file.place().file(time::now_ms()))
+}
+
+impl How {
+    fn of(options: &Options) -> How {
+        How {
+            console: console(options),
+            only: options.only,
+            level: options.level,
+        }
+    }
 }
 
 /// A level by the original's name.
@@ -120,17 +145,19 @@ fn is_told(record: &Record) -> bool {
 
 impl Log for Sink {
     fn enabled(&self, metadata: &Metadata) -> bool {
-        metadata.level() <= self.level || self.console.enabled(metadata)
+        let how = self.how.read().unwrap_or_else(PoisonError::into_inner);
+        metadata.level() <= how.level || how.console.enabled(metadata)
     }
 
     fn log(&self, record: &Record) {
         if !is_told(record) {
             return;
         }
-        if self.only.is_none_or(|only| record.target() == only) {
-            self.console.log(record);
+        let how = self.how.read().unwrap_or_else(PoisonError::into_inner);
+        if how.only.is_none_or(|only| record.target() == only) {
+            how.console.log(record);
         }
-        if record.level() <= self.level {
+        if record.level() <= how.level {
             let now = time::now_ms();
             let mut line = serde_json::to_vec(&Line::of(record, now, &self.hostname))
                 .expect("a record is plain data");

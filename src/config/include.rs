@@ -12,22 +12,25 @@ const MAX_DEPTH: usize = 10;
 /// is not one.
 const MAX_FILES: usize = 200;
 
-/// `value`, read from `path`, with every `$include` in it resolved.
-pub fn resolve(value: Value, path: &Path) -> Result<Value, String> {
+/// `value`, read from `path`, with every `$include` in it resolved. Each file that is looked for is
+/// added to `files`, also when the whole fails: who watches them learns of the repair.
+pub fn resolve(value: Value, path: &Path, files: &mut Vec<PathBuf>) -> Result<Value, String> {
     let mut walk = Walk {
         chain: vec![path.to_path_buf()],
         files: 0,
+        named: files,
     };
     walk.value(value)
 }
 
-struct Walk {
+struct Walk<'a> {
     /// The files being read, outermost first.
     chain: Vec<PathBuf>,
     files: usize,
+    named: &'a mut Vec<PathBuf>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn value(&mut self, value: Value) -> Result<Value, String> {
         match value {
             Value::Array(list) => list.into_iter().map(|item| self.value(item)).collect(),
@@ -96,6 +99,9 @@ impl Walk {
         if self.files > MAX_FILES {
             return Err(format!("More than {MAX_FILES} files included at: {name}"));
         }
+        if !self.named.contains(&path) {
+            self.named.push(path.clone());
+        }
         let raw = match file::read(&path) {
             Ok(Some(raw)) => raw,
             Ok(None) => return Err(unreadable(name, &path, "no such file")),
@@ -157,6 +163,10 @@ mod tests {
     use serde_json::json;
     use std::fs;
 
+    fn resolve(value: Value, path: &Path) -> Result<Value, String> {
+        super::resolve(value, path, &mut Vec::new())
+    }
+
     #[test]
     fn files_merge_and_arrays_join() {
         let dir = crate::base::id::temp_dir("include");
@@ -185,6 +195,17 @@ mod tests {
             json!({"x": [1]})
         );
         assert!(said(json!({"$include": "list.json", "x": 1})).starts_with("Sibling keys require"));
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn every_file_looked_for_is_named_even_a_missing_one() {
+        let dir = crate::base::id::temp_dir("include");
+        fs::write(dir.join("a"), "{$include:'none'}").unwrap();
+        let mut files = Vec::new();
+        let value = json!({"$include": ["a", "a"]});
+        super::resolve(value, &dir.join("openclaw.json"), &mut files).unwrap_err();
+        assert_eq!(files, [dir.join("a"), dir.join("none")]);
         fs::remove_dir_all(dir).unwrap();
     }
 

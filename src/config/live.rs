@@ -1,13 +1,26 @@
-//! The configuration as a running process sees it: one current snapshot, replaced as a whole.
+//! The configuration as a running process sees it: one current snapshot, replaced as a whole, and
+//! why the file on disk is another, when it is.
 
-use super::{Env, Paths, Snapshot, load};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use super::{Env, Issue, Paths, Snapshot, load};
+use crate::base::time::now_ms;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub struct Live {
     paths: Paths,
     env: Env,
     current: RwLock<Arc<Snapshot>>,
-    last_error: Mutex<Option<Arc<Snapshot>>>,
+    refused: Mutex<Option<Arc<Refused>>>,
+}
+
+/// The file says something else than what runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// Why it cannot run; empty when it could but waits for a restart.
+    pub issues: Vec<Issue>,
+    /// The changed settings that wait.
+    pub waiting: Vec<String>,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
 }
 
 impl Live {
@@ -17,7 +30,7 @@ impl Live {
             paths,
             env,
             current,
-            last_error: Mutex::new(None),
+            refused: Mutex::new(None),
         }
     }
 
@@ -37,29 +50,54 @@ impl Live {
             .clone()
     }
 
-    /// Reads the file again. An invalid file is reported and the old snapshot stays in force; so
-    /// it does when the file is gone, which is more often an editor at work than a wish.
-    pub fn reload(&self) -> Result<(), Arc<Snapshot>> {
-        let fresh = Arc::new(load::load(&self.paths, &self.env));
-        let gone = !fresh.exists && self.current().exists;
-        if !fresh.valid || gone {
-            *self.error() = Some(fresh.clone());
-            return Err(fresh);
-        }
-        *self.error() = None;
+    /// The file as it is now; what is in force stays.
+    pub fn read(&self) -> Snapshot {
+        load::load(&self.paths, &self.env)
+    }
+
+    /// Puts a valid snapshot in force.
+    pub fn accept(&self, fresh: Arc<Snapshot>) {
+        *self.lock() = None;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
     }
 
-    /// The file as it was when the last `reload` refused it; `None` once one succeeds.
-    pub fn last_error(&self) -> Option<Arc<Snapshot>> {
-        self.error().clone()
+    /// What is in force stays, and this is why.
+    pub fn refuse(&self, issues: Vec<Issue>, waiting: Vec<String>) {
+        let since_ms = now_ms();
+        let refused = Refused {
+            issues,
+            waiting,
+            since_ms,
+        };
+        *self.lock() = Some(Arc::new(refused));
     }
 
-    fn error(&self) -> std::sync::MutexGuard<'_, Option<Arc<Snapshot>>> {
-        self.last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// `None` while the file is what runs.
+    pub fn refused(&self) -> Option<Arc<Refused>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Refused>>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Refused {
+    /// One line for people.
+    pub fn line(&self) -> String {
+        match self.issues.first() {
+            Some(first) => {
+                let more = match self.issues.len() {
+                    1 => String::new(),
+                    n => format!(" (and {} more)", n - 1),
+                };
+                format!("the file is not usable, the former configuration runs: {first}{more}")
+            }
+            None => format!(
+                "changed, waits for a restart of the gateway: {}",
+                super::reload::Plan::names(&self.waiting)
+            ),
+        }
     }
 }
 
@@ -80,18 +118,15 @@ mod tests {
         let live = Live::open(Paths::resolve(&env, None), env);
         let port = || live.current().config.gateway.port;
         std::fs::write(&file, "{gateway:{port:'x'}}").unwrap();
-        assert!(live.reload().is_err());
+        let fresh = live.read();
+        assert!(!fresh.valid);
+        live.refuse(fresh.issues, Vec::new());
         assert_eq!(port(), Some(1));
-        assert_eq!(live.last_error().unwrap().issues[0].path, "gateway.port");
-        // As editors save: a new file moved over the old one.
-        let temp = dir.join(".openclaw.json.swp");
-        std::fs::write(&temp, "{gateway:{port:2}}").unwrap();
-        std::fs::rename(&temp, &file).unwrap();
-        live.reload().unwrap();
-        assert_eq!((port(), live.last_error().is_none()), (Some(2), true));
-        std::fs::remove_file(&file).unwrap();
-        assert!(live.reload().is_err());
-        assert_eq!(port(), Some(2));
+        let why = live.refused().unwrap().line();
+        assert!(why.contains("the former configuration runs: gateway.port: Invalid input"));
+        std::fs::write(&file, "{gateway:{port:2}}").unwrap();
+        live.accept(Arc::new(live.read()));
+        assert_eq!((port(), live.refused()), (Some(2), None));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

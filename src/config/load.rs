@@ -4,7 +4,7 @@ use super::keys::check::check;
 use super::{Config, Env, Paths, defaults, file, include, keys, legacy, rules, substitute, text};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// One thing wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -20,7 +20,7 @@ pub struct Issue {
 /// What `config.get` shows, and what everything else reads.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    pub path: std::path::PathBuf,
+    pub path: PathBuf,
     pub exists: bool,
     pub raw: Option<String>,
     /// The literal content.
@@ -38,6 +38,8 @@ pub struct Snapshot {
     /// The environment with the `.env` files and the config's `env` block added.
     pub env: Env,
     pub paths: Paths,
+    /// The files it includes, found or not.
+    pub includes: Vec<PathBuf>,
 }
 
 /// `gateway.port: …`, with the hint in brackets when there is one.
@@ -107,7 +109,7 @@ fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
         },
     }
     fresh.raw = raw;
-    match resolved(&fresh.parsed, &fresh.path, &mut fresh.env) {
+    match resolved(&mut fresh) {
         Ok(value) => fresh.value = value,
         Err(err) => {
             fresh.value = fresh.parsed.clone();
@@ -142,10 +144,10 @@ fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
 }
 
 /// Includes, the `env` block, variables.
-fn resolved(parsed: &Value, path: &Path, env: &mut Env) -> Result<Value, String> {
-    let value = include::resolve(parsed.clone(), path)?;
-    env_block(&value, env);
-    substitute::variables(value, env)
+fn resolved(fresh: &mut Snapshot) -> Result<Value, String> {
+    let value = include::resolve(fresh.parsed.clone(), &fresh.path, &mut fresh.includes)?;
+    env_block(&value, &mut fresh.env);
+    substitute::variables(value, &fresh.env)
 }
 
 /// `env.<NAME>` wins over `env.vars.<NAME>`; both only count where the environment has nothing.

@@ -20,6 +20,7 @@ pub mod path;
 pub mod paths;
 pub mod profile;
 pub mod refusal;
+pub mod reload;
 pub mod rules;
 pub mod schema;
 pub mod secrets;
@@ -28,7 +29,7 @@ pub mod tailnet;
 pub mod text;
 
 pub use env::Env;
-pub use live::Live;
+pub use live::{Live, Refused};
 pub use load::{Issue, Snapshot};
 pub use paths::Paths;
 pub use schema::Config;

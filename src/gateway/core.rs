@@ -107,6 +107,11 @@ impl Core {
         let _ = self.main.set(events);
     }
 
+    /// Where the main thread takes events; `None` before `attach_main`.
+    pub fn main_events(&self) -> Option<Sender<Event>> {
+        self.main.get().cloned()
+    }
+
     /// A client has left. What it leaves in the heap is given back when the main thread thinks the
     /// crowd it may be one of has passed.
     pub(super) fn departed(&self) {

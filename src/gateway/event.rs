@@ -12,6 +12,8 @@ pub enum Event {
     Control(ToCore),
     /// The supervisor is gone or speaks nonsense; the text says which.
     Orphaned(String),
+    /// The configuration file, or one it includes, was changed and has come to rest.
+    ConfigTouched,
     /// A client left, the first since the heap was last trimmed.
     Departed,
 }

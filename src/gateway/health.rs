@@ -9,7 +9,7 @@ use crate::base::time::now_ms;
 use crate::config::Config;
 use crate::session::Filter;
 use crate::wire::gateway::health::{
-    AgentHealth, Health, HeartbeatHealth, RecentSession, SessionsBrief,
+    AgentHealth, ConfigHealth, ConfigIssue, Health, HeartbeatHealth, RecentSession, SessionsBrief,
 };
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -61,7 +61,8 @@ impl Cached {
 /// Makes the payload now, keeps it, and tells every client and the probes.
 pub fn refresh(core: &Core) -> Arc<RawValue> {
     let health = make(core);
-    core.probe.publish(&health.channels, &core.config.current());
+    core.probe
+        .publish(&health.channels, &core.config.current(), &health.config);
     let payload: Arc<RawValue> = match serde_json::value::to_raw_value(&health) {
         Ok(raw) => raw.into(),
         // Plain data serialises; the old payload stays should that ever be untrue.
@@ -121,7 +122,24 @@ fn make(core: &Core) -> Health {
         default_agent_id: default_agent,
         agents,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        config: self::config(core),
     }
+}
+
+/// What is to be said of a configuration file that is not what runs.
+pub fn config(core: &Core) -> Option<ConfigHealth> {
+    let refused = core.config.refused()?;
+    let issues = refused.issues.iter().map(|issue| ConfigIssue {
+        path: issue.path.clone(),
+        message: issue.message.clone(),
+    });
+    Some(ConfigHealth {
+        valid: refused.issues.is_empty(),
+        note: refused.line(),
+        issues: issues.collect(),
+        waiting: refused.waiting.clone(),
+        since: refused.since_ms,
+    })
 }
 
 fn agent(core: &Core, config: &Config, id: String, default_agent: &str) -> AgentHealth {

@@ -10,6 +10,7 @@ use super::front;
 use super::health;
 use super::link::{self, Child};
 use super::local_model;
+use super::reload::{Asked, Outcome, Reloader};
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::{fds, process};
@@ -65,6 +66,7 @@ struct Started {
     core: Arc<Core>,
     listeners: Listeners,
     events: Receiver<Event>,
+    flags: Flags,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,7 @@ fn start() -> Result<Started, Error> {
         core,
         listeners,
         events,
+        flags: *flags,
     })
 }
 
@@ -191,6 +194,7 @@ fn serve(started: Started) -> Result<(), Error> {
         core,
         listeners,
         events,
+        flags,
     } = started;
     let addresses = listeners.addresses();
     let status = status(&addresses);
@@ -205,6 +209,7 @@ fn serve(started: Started) -> Result<(), Error> {
     core.supervisor.ready(status.clone());
     local_model::follow(core.config.paths(), &core.supervisor);
     health::refresh_soon(&core);
+    let reloader = Reloader::start(&core, flags);
     process::trim_heap();
 
     let mut started = true;
@@ -257,8 +262,13 @@ fn serve(started: Started) -> Result<(), Error> {
             }
             Event::Control(ToCore::Ping) => core.supervisor.ready(status.clone()),
             Event::Control(ToCore::Reload) => {
-                reload(&core);
-                core.supervisor.ready(status.clone());
+                // A fresh core says so itself.
+                if reloader.reload(Asked::Plainly) == Outcome::Stays {
+                    core.supervisor.ready(status.clone());
+                }
+            }
+            Event::ConfigTouched => {
+                reloader.reload(Asked::Saved);
             }
             Event::Control(ToCore::Stop {
                 restarting,
@@ -285,25 +295,6 @@ fn serve(started: Started) -> Result<(), Error> {
                 core.agents.stop(ORPHAN_GRACE);
                 return Err(Error::Link(why));
             }
-        }
-    }
-}
-
-fn reload(core: &Core) {
-    local_model::follow(core.config.paths(), &core.supervisor);
-    match core.config.reload() {
-        Ok(()) => {
-            core.agents.reconfigure(&core.config.current());
-            log::info!(target: "gateway/reload", "configuration read again");
-        }
-        Err(snapshot) => {
-            let issue = snapshot.issues.first();
-            log::warn!(
-                target: "gateway/reload",
-                "config reload skipped (invalid config): {}: {}",
-                issue.map_or("", |i| i.path.as_str()),
-                issue.map_or("", |i| i.message.as_str()),
-            );
         }
     }
 }

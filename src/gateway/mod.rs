@@ -30,12 +30,14 @@ pub mod outbox;
 pub mod pending;
 pub mod pool;
 pub mod presence;
+pub mod reload;
 pub mod runs;
 mod session_patch;
 pub mod sessions;
 pub mod system_events;
 pub mod turns;
 pub mod ui;
+pub mod watch;
 
 use std::process::ExitCode;
 

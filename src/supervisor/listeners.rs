@@ -25,6 +25,8 @@ pub const EXEC: &str = "exec";
 
 pub struct Listeners {
     all: Vec<(&'static str, OwnedFd)>,
+    /// Of the TCP ones, where we were asked to bind; empty when a service manager bound them.
+    wanted: Vec<SocketAddr>,
     /// Socket files we made, removed at the end.
     files: Vec<PathBuf>,
 }
@@ -47,6 +49,7 @@ impl Listeners {
     ) -> Result<Listeners, Error> {
         let mut listeners = Listeners {
             all: Vec::new(),
+            wanted: Vec::new(),
             files: Vec::new(),
         };
         for (name, fd) in handed {
@@ -60,6 +63,7 @@ impl Listeners {
         }
         if !listeners.has(GATEWAY) {
             listeners.bind_tcp(listen)?;
+            listeners.wanted = wanted(listen);
         }
         let files = [
             (UNIX, paths.gateway_sock()),
@@ -72,6 +76,38 @@ impl Listeners {
             }
         }
         Ok(listeners)
+    }
+
+    /// Listens where a changed configuration says. What stays is kept, so that it refuses nobody;
+    /// when the new place cannot be had, the old one is bound again.
+    pub fn follow(&mut self, listen: &Listen) {
+        let fresh = wanted(listen);
+        if self.wanted.is_empty() || fresh == self.wanted || listen.port == 0 {
+            return;
+        }
+        let old = self.addresses();
+        let keep = |addr: &SocketAddr| fresh.contains(addr);
+        self.all
+            .retain(|(_, fd)| local_addr(fd.as_fd()).is_none_or(|addr| keep(&addr)));
+        let mut missing = listen.clone();
+        missing
+            .addresses
+            .retain(|address| !old.contains(&address.addr));
+        match self.bind_tcp(&missing) {
+            Ok(()) => self.wanted = fresh,
+            Err(err) => {
+                log::error!(target: "gateway", "{err}; listening where it was before");
+                self.all.retain(|(_, fd)| {
+                    local_addr(fd.as_fd()).is_none_or(|addr| old.contains(&addr))
+                });
+                for addr in old.iter().filter(|addr| !keep(addr)) {
+                    match bind(*addr) {
+                        Ok(listener) => self.all.push((GATEWAY, listener.into())),
+                        Err(err) => log::error!(target: "gateway", "{addr}: {err}"),
+                    }
+                }
+            }
+        }
     }
 
     fn known(&self, name: &str, fd: OwnedFd) -> Result<(&'static str, OwnedFd), Error> {
@@ -101,8 +137,7 @@ impl Listeners {
         for address in &listen.addresses {
             let mut addr = address.addr;
             addr.set_port(port);
-            let bound = TcpListener::bind(addr).and_then(|listener| {
-                fds::deepen_backlog(&listener, BACKLOG)?;
+            let bound = bind(addr).and_then(|listener| {
                 // Port 0: the kernel chose, and the aliases follow.
                 port = listener.local_addr()?.port();
                 Ok(listener)
@@ -188,6 +223,20 @@ impl Drop for Listeners {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(addr)?;
+    fds::deepen_backlog(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
+fn wanted(listen: &Listen) -> Vec<SocketAddr> {
+    listen
+        .addresses
+        .iter()
+        .map(|address| address.addr)
+        .collect()
 }
 
 /// The address of a TCP listener; `None` for any other descriptor.

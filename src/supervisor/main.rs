@@ -17,7 +17,8 @@ use crate::base::sys::notify::Notifier;
 use crate::base::sys::poll::{For, Poll};
 use crate::base::sys::signals::{Signal, Signals};
 use crate::base::sys::{fds, process};
-use crate::config::{Paths, listen, load};
+use crate::config::listen::{self, Listen};
+use crate::config::{Paths, load};
 use crate::wire::control::{Flags, ToCore, ToSupervisor};
 use crate::wire::version;
 use std::io::{self, Write};
@@ -69,6 +70,8 @@ struct Supervisor {
     core_backoff: Backoff,
     /// When the next core starts.
     core_next: Option<Instant>,
+    /// Where it is to listen.
+    next_listen: Option<Listen>,
     next_ping: Option<Instant>,
     /// The tool runner died: what it ran comes to us, generation by generation.
     purging: bool,
@@ -157,6 +160,7 @@ impl Supervisor {
             core: None,
             core_backoff: Backoff::default(),
             core_next: Some(now),
+            next_listen: None,
             purging: false,
             served: false,
             owes_ready: true,
@@ -391,6 +395,16 @@ impl Supervisor {
             return;
         }
         let now = Instant::now();
+        if self.core.is_some() {
+            if let Err(why) = self.prepare_restart() {
+                log::error!(
+                    target: "gateway",
+                    "received {reason}; not restarting, the new core could not start: {why}"
+                );
+                self.notifier.status(&format!("not restarted: {why}"));
+                return;
+            }
+        }
         log::info!(target: "gateway", "received {reason}; restarting");
         self.owes_ready = true;
         self.notifier.reloading("restarting the core");
@@ -405,6 +419,23 @@ impl Supervisor {
             }
             None => self.core_next = Some(now),
         }
+    }
+
+    /// A fresh core must not fail where the old one ran: the configuration is looked at first.
+    fn prepare_restart(&mut self) -> Result<(), String> {
+        let env = args::environment(&self.flags).map_err(|err| err.to_string())?;
+        let snapshot = load::load(&self.paths, &env);
+        let listen = listen::resolve(&snapshot, &args::listening(&self.flags))
+            .map_err(|err| err.to_string().replace('\n', " "))?;
+        logging::change(args::logging(
+            &snapshot.config.logging,
+            &self.paths,
+            &self.flags,
+        ));
+        self.next_listen = Some(listen);
+        drop(snapshot);
+        process::trim_heap();
+        Ok(())
     }
 
     /// Once: in order. Twice: no more grace.
@@ -470,6 +501,9 @@ impl Supervisor {
                 self.phase = Phase::Serving;
                 self.core_backoff.asked();
                 self.core_next = Some(now);
+                if let Some(listen) = self.next_listen.take() {
+                    self.listeners.follow(&listen);
+                }
             }
             Phase::StoppingCore { .. } => self.stop_children(now),
             Phase::StoppingChildren => {}

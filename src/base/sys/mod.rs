@@ -6,6 +6,7 @@
 pub mod beneath;
 pub mod child;
 pub mod fds;
+pub mod inotify;
 pub mod limits;
 pub mod notify;
 pub mod peer;

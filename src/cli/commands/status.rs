@@ -313,6 +313,9 @@ fn overview(snapshot: &Snapshot, report: &Report, all: bool) -> Vec<(&'static st
         "Config",
         format!("{}{missing}{invalid}", paths.tilde(&snapshot.path)),
     ));
+    if let Some(note) = report.summary["config"]["note"].as_str() {
+        rows.push(("Reload", note.to_string()));
+    }
     rows.push(("Dashboard", dashboard::address(snapshot)));
     rows.push(("OS", system()));
     rows.push(("Gateway", gateway(snapshot, report)));

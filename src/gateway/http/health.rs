@@ -6,6 +6,7 @@ use crate::config::{Live, Snapshot};
 use crate::gateway::core::Core;
 use crate::gateway::models;
 use crate::net::head::Head;
+use crate::wire::gateway::health::ConfigHealth;
 use crate::wire::version;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ impl Probe {
         })
         .to_string();
         let models = models(&config.current());
-        let text = RwLock::new(Arc::new(text(&gateway, &json!({}), &models)));
+        let text = RwLock::new(Arc::new(text(&gateway, &json!({}), &models, &None)));
         Probe {
             text,
             gateway,
@@ -41,9 +42,16 @@ impl Probe {
         }
     }
 
-    /// Replaces what `/health` says: `channels` is an object, models are those of `config`.
-    pub fn publish(&self, channels: &impl Serialize, config: &Snapshot) {
-        let fresh = Arc::new(text(&self.gateway, channels, &models(config)));
+    /// Replaces what `/health` says: `channels` is an object, models are those of `config`, `fault`
+    /// is what is wrong with the configuration file. Issues quote no values, but name keys, so
+    /// this open page has the number of them only.
+    pub fn publish(
+        &self,
+        channels: &impl Serialize,
+        config: &Snapshot,
+        fault: &Option<ConfigHealth>,
+    ) {
+        let fresh = Arc::new(text(&self.gateway, channels, &models(config), fault));
         *self.text.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
@@ -97,13 +105,29 @@ fn models(config: &Snapshot) -> Value {
     })
 }
 
-fn text(gateway: &str, channels: &impl Serialize, models: &impl Serialize) -> Text {
+fn text(
+    gateway: &str,
+    channels: &impl Serialize,
+    models: &impl Serialize,
+    fault: &Option<ConfigHealth>,
+) -> Text {
     let json = |part| serde_json::to_string(part).expect("payloads serialise to JSON");
+    let config = match fault {
+        None => String::new(),
+        Some(fault) => {
+            let brief = json!({
+                "valid": fault.valid,
+                "issues": fault.issues.len(),
+                "since": fault.since,
+            });
+            format!(",\"config\":{brief}")
+        }
+    };
     let models = serde_json::to_string(models).expect("payloads serialise to JSON");
     Text {
         before: format!(r#"{{"ok":true,"version":"{}","uptime":"#, version::PROGRAM),
         after: format!(
-            r#","gateway":{gateway},"channels":{},"models":{models}}}"#,
+            r#","gateway":{gateway},"channels":{},"models":{models}{config}}}"#,
             json(channels)
         ),
     }
@@ -115,10 +139,23 @@ mod tests {
 
     #[test]
     fn the_body_is_json_whatever_the_number() {
-        let text = text(r#"{"port":1}"#, &json!({"a": 1}), &json!({}));
-        let body = format!("{}12{}", text.before, text.after);
-        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let of = |fault| {
+            let text = text(r#"{"port":1}"#, &json!({"a": 1}), &json!({}), &fault);
+            let body = format!("{}12{}", text.before, text.after);
+            serde_json::from_str::<Value>(&body).unwrap()
+        };
+        let value = of(None);
         assert_eq!(value["uptime"], 12);
         assert_eq!(value["channels"]["a"], 1);
+        assert!(value.get("config").is_none());
+        let fault = ConfigHealth {
+            valid: false,
+            note: "n".into(),
+            issues: Vec::new(),
+            waiting: Vec::new(),
+            since: 7,
+        };
+        let config = json!({"valid": false, "issues": 0, "since": 7});
+        assert_eq!(of(Some(fault))["config"], config);
     }
 }

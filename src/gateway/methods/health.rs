@@ -78,6 +78,7 @@ pub fn status(core: &Arc<Core>, _call: &Call) -> Answer {
         },
         channel_summary: Vec::new(),
         queued_system_events: core.system_events.peek(),
+        config: health::config(core),
         sessions: StatusSessions {
             paths: by_agent.iter().map(|agent| agent.path.clone()).collect(),
             count: by_agent.iter().map(|agent| agent.count).sum(),

@@ -19,6 +19,29 @@ pub struct Health {
     pub agents: Vec<AgentHealth>,
     /// The default agent's.
     pub sessions: SessionsBrief,
+    /// Ours: only there while the configuration file is not what runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigHealth>,
+}
+
+/// The configuration file says something else than what runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConfigHealth {
+    /// The file could run: it only waits for a restart.
+    pub valid: bool,
+    /// One line for people.
+    pub note: String,
+    pub issues: Vec<ConfigIssue>,
+    /// The changed settings that wait for a restart.
+    pub waiting: Vec<String>,
+    /// Milliseconds since 1970.
+    pub since: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConfigIssue {
+    pub path: String,
+    pub message: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +92,9 @@ pub struct Status {
     pub channel_summary: Vec<String>,
     pub queued_system_events: Vec<String>,
     pub sessions: StatusSessions,
+    /// Ours: only there while the configuration file is not what runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigHealth>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
