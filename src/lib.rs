@@ -25,6 +25,7 @@ pub mod channel;
 pub mod tool;
 
 pub mod agent;
+pub mod schedule;
 
 pub mod gateway;
 

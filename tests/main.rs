@@ -11,6 +11,7 @@ mod frames;
 mod front;
 mod handshake;
 mod harness;
+mod heartbeat;
 mod http;
 mod local_model;
 mod man;

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["client", "exec"],
     &["session", "model"],
     &["tool", "channel"],
-    &["agent"],
+    &["agent", "schedule"],
     &["gateway"],
     &["ops"],
     &["cli", "ctl"],

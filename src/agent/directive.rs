@@ -39,8 +39,43 @@ pub fn may_become_silent(partial: &str) -> bool {
     !text.is_empty() && SILENT.starts_with(text)
 }
 
-/// The text without `HEARTBEAT_OK` at its start and end.
-pub fn strip_heartbeat(text: &str) -> &str {
+/// The text without `HEARTBEAT_OK` at its start and end, also where markup surrounds it; `None`
+/// when it stands at neither.
+pub fn strip_heartbeat(text: &str) -> Option<String> {
+    let text = text.trim();
+    if !text.contains(HEARTBEAT_OK) {
+        return None;
+    }
+    let plain = without_markup(text);
+    let (bare, inner) = (at_edges(text), at_edges(&plain));
+    match (bare.len() < text.len() && !bare.is_empty(), inner) {
+        (true, _) => Some(bare.to_string()),
+        (false, inner) if inner.len() < plain.len() => Some(inner.to_string()),
+        _ => None,
+    }
+}
+
+/// Without tags, and without the signs of emphasis around it.
+fn without_markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('<') {
+        out.push_str(before);
+        out.push(' ');
+        match after.split_once('>') {
+            Some((_, next)) => rest = next,
+            None => {
+                rest = after;
+                break;
+            }
+        }
+    }
+    out.push_str(rest);
+    let edge = |c: char| c.is_whitespace() || "*`~_".contains(c);
+    out.replace("&nbsp;", " ").trim_matches(edge).to_string()
+}
+
+fn at_edges(text: &str) -> &str {
     let mut rest = text.trim();
     loop {
         let next = rest
@@ -245,7 +280,16 @@ mod tests {
 
     #[test]
     fn heartbeat_words_go_from_both_ends() {
-        assert_eq!(strip_heartbeat("HEARTBEAT_OK hi HEARTBEAT_OK"), "hi");
-        assert_eq!(strip_heartbeat("a HEARTBEAT_OK b"), "a HEARTBEAT_OK b");
+        let strip = |text| strip_heartbeat(text);
+        assert_eq!(strip("HEARTBEAT_OK hi HEARTBEAT_OK").as_deref(), Some("hi"));
+        for bare in [
+            "HEARTBEAT_OK",
+            "**HEARTBEAT_OK**",
+            "<b>HEARTBEAT_OK</b>&nbsp;",
+        ] {
+            assert_eq!(strip(bare).as_deref(), Some(""), "{bare}");
+        }
+        assert_eq!(strip("a HEARTBEAT_OK b"), None);
+        assert_eq!(strip("HEARTBEAT"), None);
     }
 }

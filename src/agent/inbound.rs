@@ -74,6 +74,9 @@ pub fn with_events<'a>(
 ) -> String {
     let mut out = String::new();
     for (at_ms, event) in events {
+        let Some(event) = without_noise(event) else {
+            continue;
+        };
         let at = crate::base::time::in_zone(at_ms, zone);
         let at = at.strftime("%Y-%m-%d %H:%M:%S %Z");
         out.push_str(&format!("System: [{at}] {event}\n"));
@@ -83,6 +86,20 @@ pub fn with_events<'a>(
     }
     out.push_str(text);
     out
+}
+
+/// What of a note is news: signs of life are not, nor is how long ago somebody touched a node.
+fn without_noise(event: &str) -> Option<String> {
+    let lower = event.to_lowercase();
+    let noise = ["reason periodic", "heartbeat poll", "heartbeat wake"];
+    if lower.starts_with("read heartbeat.md") || noise.iter().any(|n| lower.contains(n)) {
+        return None;
+    }
+    if !event.starts_with("Node:") {
+        return Some(event.to_string());
+    }
+    let parts = event.split(" · ").filter(|p| !p.starts_with("last input "));
+    Some(parts.collect::<Vec<_>>().join(" · "))
 }
 
 /// The trailing line that names a message for the model.
@@ -195,6 +212,16 @@ mod tests {
             "System: [2026-11-21 04:50:00 UTC] one\nSystem: [2026-11-21 04:50:01 UTC] two\n\nhi"
         );
         assert_eq!(with_events(std::iter::empty(), "hi", None), "hi");
+        let noise = [(1_795_236_600_000, "Node: pi · reason periodic 3")];
+        assert_eq!(with_events(noise.into_iter(), "hi", None), "hi");
+        let node = [(
+            1_795_236_600_000,
+            "Node: pi · last input 3s ago · mode node",
+        )];
+        assert_eq!(
+            with_events(node.into_iter(), "hi", Some("UTC")),
+            "System: [2026-11-21 04:50:00 UTC] Node: pi · mode node\n\nhi"
+        );
     }
 
     #[test]

@@ -40,11 +40,7 @@ pub fn assemble(said: &Said) -> Vec<Payload> {
     }
     for raw in &said.texts {
         let parsed = clean::finished(raw, said.final_only);
-        let text = if parsed.text.contains(directive::HEARTBEAT_OK) {
-            directive::strip_heartbeat(&parsed.text).to_string()
-        } else {
-            parsed.text
-        };
+        let text = directive::strip_heartbeat(&parsed.text).unwrap_or(parsed.text);
         let silent = directive::is_silent(&text);
         let text = if silent { String::new() } else { text };
         if text.is_empty() && parsed.media.is_empty() {
@@ -76,6 +72,14 @@ pub fn assemble(said: &Said) -> Vec<Payload> {
         }
     }
     out
+}
+
+/// The model said that nothing needs attention.
+pub fn is_acknowledgement(said: &Said) -> bool {
+    said.texts.iter().any(|raw| {
+        let text = clean::finished(raw, said.final_only).text;
+        directive::strip_heartbeat(&text).is_some()
+    })
 }
 
 /// The kind in a result's `meta.error`, for the model errors that have one.

@@ -17,7 +17,13 @@ pub struct Heartbeat {
     /// `None` when it never beats.
     pub every_ms: Option<u64>,
     pub prompt: String,
+    /// `last`, `none` or a channel.
     pub target: String,
+    pub to: Option<String>,
+    /// The session it speaks in; the agent's main one when there is none.
+    pub session: Option<String>,
+    /// `{start, end, timezone}` as written.
+    pub active_hours: Option<Value>,
     pub model: Option<String>,
     pub ack_max_chars: u64,
 }
@@ -96,6 +102,10 @@ impl Config {
                 .unwrap_or(default)
                 .to_string()
         };
+        let own_text = |key: &str| {
+            let text = get(key).and_then(Value::as_str).map(str::trim);
+            text.filter(|t| !t.is_empty()).map(str::to_string)
+        };
         // As soon as one agent has a block of its own, only such agents beat.
         let anyone_own = self.agents.list.iter().any(|a| a.heartbeat.is_some());
         let enabled = if anyone_own {
@@ -111,7 +121,10 @@ impl Config {
             every_ms,
             prompt: text("prompt", HEARTBEAT_PROMPT),
             target: text("target", "last"),
-            model: get("model").and_then(Value::as_str).map(str::to_string),
+            to: own_text("to"),
+            session: own_text("session"),
+            active_hours: get("activeHours").cloned(),
+            model: own_text("model"),
             ack_max_chars: get("ackMaxChars")
                 .and_then(Value::as_u64)
                 .unwrap_or(ACK_MAX_CHARS),
@@ -135,11 +148,14 @@ pub fn agent_id(text: &str) -> String {
     if id.is_empty() { MAIN_AGENT } else { id }.to_string()
 }
 
-/// `30m`, `1h30m`, `45s`, `500ms`, `2d`; a bare number is minutes.
+/// `30m`, `1.5h`, `1h30m`, `45s`, `500ms`, `2d`; a bare number is minutes.
 pub fn duration_ms(text: &str) -> Option<u64> {
     let text = text.trim();
     if let Ok(minutes) = text.parse::<u64>() {
         return minutes.checked_mul(60_000);
+    }
+    if text.contains('.') {
+        return fraction_ms(text);
     }
     let mut total: u64 = 0;
     let mut rest = text;
@@ -162,6 +178,19 @@ pub fn duration_ms(text: &str) -> Option<u64> {
         rest = tail;
     }
     (!text.is_empty()).then_some(total)
+}
+
+/// `1.5h`: one number, one unit.
+fn fraction_ms(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit_ms = match unit {
+        "" => 60_000,
+        _ => duration_ms(&format!("1{unit}"))?,
+    };
+    let ms = number.parse::<f64>().ok()? * unit_ms as f64;
+    // Longer than a thousand years is no period.
+    (ms < 3.2e13).then_some(ms.round() as u64)
 }
 
 fn below_home(dir: &str, paths: &Paths) -> PathBuf {
@@ -207,6 +236,9 @@ mod tests {
         assert_eq!(duration_ms("1h30m"), Some(5_400_000));
         assert_eq!(duration_ms("2"), Some(120_000));
         assert_eq!(duration_ms("500ms"), Some(500));
+        assert_eq!(duration_ms("1.5h"), Some(5_400_000));
+        assert_eq!(duration_ms("0.5"), Some(30_000));
+        assert_eq!(duration_ms("1.5x"), None);
         assert_eq!(duration_ms("soon"), None);
         assert_eq!(duration_ms(""), None);
     }

@@ -2,6 +2,7 @@
 
 use super::broadcast::Clients;
 use super::clock::Clock;
+use super::heartbeat::Heartbeat;
 use super::pending;
 use super::runs::Runs;
 use super::system_events::SystemEvents;
@@ -36,11 +37,12 @@ pub struct Machine {
 }
 
 impl Agents {
-    pub fn open(config: &Live, notes: &Arc<SystemEvents>) -> Agents {
+    pub fn open(config: &Live, notes: &Arc<SystemEvents>, beat: &Arc<Heartbeat>) -> Agents {
         let snapshot = config.current();
         let start_runner: Arc<OnceLock<StartRunner>> = Arc::default();
         let starter = start_runner.clone();
-        let notes = notes.clone();
+        let sessions = Arc::new(Store::open(config.paths(), &snapshot.config));
+        let (notes, beat, homes) = (notes.clone(), beat.clone(), sessions.clone());
         let processes = Processes::new(
             config.paths().clone(),
             Box::new(move || {
@@ -50,11 +52,15 @@ impl Agents {
             }),
             Box::new(move |ended| {
                 log::info!("{}: {}", ended.session_key, ended.notice);
-                notes.push(&ended.notice);
+                notes.ask(&ended.session_key, &ended.notice);
+                // A heartbeat speaks in the main session: only there it hears of it.
+                if homes.defaults().main_of(&ended.agent_id) == ended.session_key {
+                    beat.request(&format!("exec:{}:exit", ended.session_id));
+                }
             }),
         );
         Agents {
-            sessions: Arc::new(Store::open(config.paths(), &snapshot.config)),
+            sessions,
             lanes: Lanes::new(limits(&snapshot)),
             runs: Arc::default(),
             model: Box::new(model::Live),

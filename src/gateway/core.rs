@@ -8,6 +8,7 @@ use super::dedupe::Dedupe;
 use super::devices::Devices;
 use super::event::Event;
 use super::health;
+use super::heartbeat::Heartbeat;
 use super::host;
 use super::http::health::Probe;
 use super::http::plane::Plane;
@@ -36,6 +37,7 @@ pub struct Core {
     pub devices: Devices,
     pub dedupe: Dedupe,
     pub system_events: Arc<SystemEvents>,
+    pub heartbeat: Arc<Heartbeat>,
     /// Threads for requests that may block.
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
@@ -59,15 +61,17 @@ pub struct Core {
 impl Core {
     pub fn new(config: Live, listen: Listen) -> Arc<Core> {
         let devices = Devices::open(&config.paths().state);
-        let system_events: Arc<SystemEvents> = Arc::default();
+        let system_events = SystemEvents::open(&config.paths().ours());
+        let heartbeat: Arc<Heartbeat> = Arc::default();
         Arc::new(Core {
             supervisor: Supervisor::default(),
             clients: Clients::default(),
             presence: Presence::new(host::presence(&config.current().env)),
             devices,
             dedupe: Dedupe::default(),
-            agents: Agents::open(&config, &system_events),
+            agents: Agents::open(&config, &system_events, &heartbeat),
             system_events,
+            heartbeat,
             pool: Pool::default(),
             flusher: Arc::default(),
             health: health::Cached::default(),

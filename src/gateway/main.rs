@@ -208,6 +208,7 @@ fn serve(started: Started) -> Result<(), Error> {
     let mut accepting = front::serve(&core, listeners.front).map_err(Error::Accept)?;
     core.supervisor.ready(status.clone());
     local_model::follow(core.config.paths(), &core.supervisor);
+    core.heartbeat.start(&core);
     health::refresh_soon(&core);
     let reloader = Reloader::start(&core, flags);
     process::trim_heap();

@@ -17,6 +17,7 @@ pub mod front;
 mod front_tests;
 pub mod handshake;
 pub mod health;
+pub mod heartbeat;
 pub mod hello;
 pub mod host;
 pub mod http;

@@ -19,23 +19,25 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The session's model or the agent's, then the fallbacks; each with every key that is not
+    /// The `asked` model, the session's or the agent's, then the fallbacks; each with every key that is not
     /// resting after a failure. The error is for people.
     pub fn of(
         config: &Snapshot,
         paths: &Paths,
         agent_id: &str,
         entry: &Entry,
+        asked: Option<&str>,
     ) -> Result<Chain, String> {
         let agent_dir = name::agent_dir(paths, agent_id);
-        let asked = match (&entry.provider_override, &entry.model_override) {
+        let chosen = match (&entry.provider_override, &entry.model_override) {
             (Some(provider), Some(model)) => Some(Ref::new(provider, model)),
             _ => None,
         };
         // What is no longer allowed is passed over, as if nothing had been chosen.
-        let asked = asked
+        let chosen = chosen
             .filter(|model| name::is_allowed(&config.config, model))
             .map(|model| model.to_string());
+        let asked = asked.map(str::to_string).or(chosen);
         let agent = config.config.agent(agent_id);
         let mut chain = Chain {
             agent_dir,

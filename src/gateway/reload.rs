@@ -176,6 +176,7 @@ impl Reloader {
         let core = &self.core;
         let current = core.config.current();
         core.agents.reconfigure(&current);
+        core.heartbeat.reconfigure(core);
         logging::change(args::logging(
             &current.config.logging,
             core.config.paths(),

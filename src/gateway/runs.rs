@@ -61,6 +61,8 @@ pub enum Kind {
     /// `chat.send`: can be stopped by session.
     Chat,
     Agent,
+    /// A heartbeat: clients see it as a run, not as a chat.
+    Heartbeat,
 }
 
 /// What of the tools a client that asked for tool events sees.
@@ -203,12 +205,15 @@ impl Runs {
                 progress.text.clear();
                 progress.text.push_str(text);
                 let quiet = progress.said_at.map(|at| at.elapsed());
-                if quiet.is_none_or(|quiet| quiet >= DELTA_EVERY) {
+                let due = quiet.is_none_or(|quiet| quiet >= DELTA_EVERY);
+                if due && run.kind != Kind::Heartbeat {
                     progress.said_at = Some(Instant::now());
                     let message = Some(Said::new(text, ts));
                     chat(clients, run, seq, "delta", message, None, None);
                 }
             }
+            // What it means for people is told by who started it.
+            Event::Ended { .. } if run.kind == Kind::Heartbeat => {}
             Event::Ended { .. } => {
                 progress.told = true;
                 let text = std::mem::take(&mut progress.text);
@@ -217,7 +222,9 @@ impl Runs {
             }
             Event::Failed { error, .. } => {
                 progress.told = true;
-                chat(clients, run, seq, "error", None, Some(error), None);
+                if run.kind != Kind::Heartbeat {
+                    chat(clients, run, seq, "error", None, Some(error), None);
+                }
             }
             _ => {}
         }
@@ -231,6 +238,17 @@ impl Runs {
         }
         progress.seq += 1;
         let message = text.map(|text| Said::injected(text, now_ms()));
+        chat(clients, run, progress.seq, "final", message, None, None);
+    }
+
+    /// What a heartbeat found, for those who have its session open.
+    pub fn tell_alert(&self, clients: &Clients, run: &Run, text: &str) {
+        let mut progress = run.progress();
+        if std::mem::replace(&mut progress.told, true) {
+            return;
+        }
+        progress.seq += 1;
+        let message = Some(Said::new(text, now_ms()));
         chat(clients, run, progress.seq, "final", message, None, None);
     }
 

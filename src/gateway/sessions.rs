@@ -16,6 +16,8 @@ pub enum Touch {
     Chat,
     /// A program: its settings stay.
     Agent,
+    /// A heartbeat: nobody's visit, the session grows old as if it had not been.
+    Heartbeat,
 }
 
 /// Makes the session's entry ready for a turn (a new session id when it has none or is too old)
@@ -37,10 +39,13 @@ pub fn touch(
         } else if reset::is_stale(rules, key, used, now) && !has_other_runs(core, key) {
             match who {
                 Touch::Chat => entry.renew(now),
-                Touch::Agent => start_over(entry),
+                Touch::Agent | Touch::Heartbeat => start_over(entry),
             }
+            entry.updated_at = Some(now);
         }
-        entry.updated_at = Some(now);
+        if who != Touch::Heartbeat || entry.updated_at.is_none() {
+            entry.updated_at = Some(now);
+        }
         change(entry);
     })?;
     Ok(entry.session_id.clone().unwrap_or_default())

@@ -31,6 +31,9 @@ const FILES: &[&str] = &[
     "call-sessions-resolve",
     "call-unknown-method",
     "logs",
+    "system-event-next",
+    "system-heartbeat-enable",
+    "system-heartbeat-last",
 ];
 
 /// Places where the recorded value depends on what else that gateway had done or is built with.

@@ -92,6 +92,8 @@ pub enum End {
 pub struct Outcome {
     pub end: End,
     pub payloads: Vec<Payload>,
+    /// The model's words were that nothing needs attention.
+    pub acknowledged: bool,
     /// Index of the candidate that spoke last.
     pub candidate: usize,
     /// Candidates that gave up, and why.
@@ -447,6 +449,7 @@ impl Run<'_, '_> {
         Outcome {
             end,
             payloads,
+            acknowledged: payload::is_acknowledgement(&self.said),
             candidate,
             failed: self
                 .attempts

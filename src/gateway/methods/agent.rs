@@ -117,6 +117,7 @@ fn try_start(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             text: inbound::stamped(&params.message, now_ms(), zone),
             images,
             thinking: params.thinking.as_deref().and_then(inbound::thinking_level),
+            model: None,
             extra: params.extra_system_prompt,
             channel: params.channel.filter(|c| c != "last"),
             timeout: match params.timeout {

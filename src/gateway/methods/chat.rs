@@ -106,6 +106,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
                 .as_deref()
                 .filter(|_| !params.message.starts_with('/'))
                 .and_then(inbound::thinking_level),
+            model: None,
             extra: None,
             channel: Some("webchat".into()),
             timeout: turns::default_timeout(&config),

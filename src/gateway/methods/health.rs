@@ -77,7 +77,9 @@ pub fn status(core: &Arc<Core>, _call: &Call) -> Answer {
             agents: beats.collect(),
         },
         channel_summary: Vec::new(),
-        queued_system_events: core.system_events.peek(),
+        queued_system_events: core
+            .system_events
+            .peek(&core.agents.sessions.defaults().main_key()),
         config: health::config(core),
         sessions: StatusSessions {
             paths: by_agent.iter().map(|agent| agent.path.clone()).collect(),

@@ -1,9 +1,12 @@
-//! `system-presence`, `system-event`, `last-heartbeat`: who is here and what happened.
+//! `system-presence`, `system-event`, `wake`, `last-heartbeat`, `set-heartbeats`: who is here, what
+//! happened, and whether the agent should look now.
 
 use super::{Answer, Call};
 use crate::gateway::broadcast::Rules;
 use crate::gateway::core::Core;
+use crate::gateway::heartbeat;
 use crate::gateway::presence::Entry;
+use crate::wire::gateway::heartbeat::WakeParams;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -14,9 +17,35 @@ pub fn presence(core: &Arc<Core>, _call: &Call) -> Answer {
     Answer::ok(&core.presence.list())
 }
 
-/// The heartbeat runner is a later part of this program: there has been none.
-pub fn last_heartbeat(_core: &Arc<Core>, _call: &Call) -> Answer {
-    Answer::ok(&Value::Null)
+/// `null` before the first one.
+pub fn last_heartbeat(core: &Arc<Core>, _call: &Call) -> Answer {
+    Answer::ok(&core.heartbeat.last())
+}
+
+/// For as long as this core lives.
+pub fn set_heartbeats(core: &Arc<Core>, call: &Call) -> Answer {
+    let Some(enabled) = call.params.get("enabled").and_then(Value::as_bool) else {
+        return Answer::invalid("invalid set-heartbeats params: enabled (boolean) required");
+    };
+    core.heartbeat.switch(enabled);
+    Answer::ok(&json!({"ok": true, "enabled": enabled}))
+}
+
+/// A note for the main session, and a heartbeat at once when it shall not wait.
+pub fn wake(core: &Arc<Core>, call: &Call) -> Answer {
+    let params: WakeParams = match call.parse() {
+        Ok(params) => params,
+        Err(error) => return error.into(),
+    };
+    if params.text.trim().is_empty() {
+        return Answer::ok(&json!({"ok": false}));
+    }
+    let main = core.agents.sessions.defaults().main_key();
+    core.system_events.ask(&main, &params.text);
+    if params.mode == "now" {
+        heartbeat::request(core, "wake");
+    }
+    Answer::ok(&json!({"ok": true}))
 }
 
 /// Notes who is here; anything that is not a periodic sign of life also waits for the agent.
@@ -34,13 +63,14 @@ pub fn event(core: &Arc<Core>, call: &Call) -> Answer {
         .cloned()
         .unwrap_or_else(|| text.chars().take(TEXT_KEY_CHARS).collect());
     let (old, new) = core.presence.upsert(&key, news);
+    let main = core.agents.sessions.defaults().main_key();
     match text.starts_with("Node:") {
         true => {
             if let Some(note) = change(old.as_ref(), &new) {
-                core.system_events.push(&note);
+                core.system_events.push(&main, &note);
             }
         }
-        false => core.system_events.push(&text),
+        false => core.system_events.push(&main, &text),
     }
     core.clients.bump_presence();
     let payload = json!({"presence": core.presence.list()});

@@ -7,7 +7,9 @@ use super::{
     Handler, Method, Run, Scope, agent, agents, chat, config, devices, health, logs, models,
     sessions, system,
 };
-use crate::wire::gateway::{agent as agent_wire, chat as chat_wire, sessions as sessions_wire};
+use crate::wire::gateway::{
+    agent as agent_wire, chat as chat_wire, heartbeat as heartbeat_wire, sessions as sessions_wire,
+};
 use crate::wire::shape::{NONE, OPEN, Shape};
 
 /// Why a family of methods is not there.
@@ -21,7 +23,6 @@ const AGENT_FILES: &str = "edit the files in the agent's workspace";
 const SKILLS: &str = "it does not manage skills";
 const UPDATE: &str = "it is updated by whatever installed it";
 const VOICE: &str = "it has no voice input";
-const HEARTBEAT: &str = "it has no heartbeat";
 const NODES: &str = "it does not drive nodes";
 const CRON: &str = "it has no scheduler";
 const BROWSER: &str = "it has no browser control";
@@ -119,8 +120,8 @@ pub static TABLE: &[Method] = &[
         sessions::compact,
     ),
     inline("last-heartbeat", Read, OPEN, system::last_heartbeat),
-    absent("set-heartbeats", Admin, HEARTBEAT),
-    absent("wake", Write, HEARTBEAT),
+    inline("set-heartbeats", Admin, OPEN, system::set_heartbeats),
+    pooled("wake", Write, heartbeat_wire::WAKE, system::wake),
     absent("node.pair.request", Pairing, NODES),
     absent("node.pair.list", Pairing, NODES),
     absent("node.pair.approve", Pairing, NODES),
@@ -165,7 +166,7 @@ pub static TABLE: &[Method] = &[
     absent("cron.run", Admin, CRON),
     absent("cron.runs", Read, CRON),
     inline("system-presence", Read, OPEN, system::presence),
-    inline("system-event", Admin, OPEN, system::event),
+    pooled("system-event", Admin, OPEN, system::event),
     absent("send", Write, CHANNELS),
     pooled("agent", Write, agent_wire::RUN, agent::start),
     pooled(

@@ -8,7 +8,8 @@ mod tape;
 use super::core::Core;
 use super::models::{self, Chain};
 use super::pending::{self, Pending};
-use super::runs::Run;
+use super::runs::{Kind, Run};
+use super::system_events::Drawn;
 use crate::agent::event::{Event, Sink};
 use crate::agent::lane::{After, Placed};
 use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
@@ -54,6 +55,8 @@ pub struct Start {
     pub images: Vec<Block>,
     /// For this run only.
     pub thinking: Option<&'static str>,
+    /// For this run only, before the session's own.
+    pub model: Option<String>,
     pub extra: Option<String>,
     pub channel: Option<String>,
     pub timeout: Duration,
@@ -76,7 +79,8 @@ pub fn start(core: &Arc<Core>, start: Start) {
     let workspace = config
         .config
         .workspace(&start.agent_id, core.config.paths());
-    let text = with_events(core, &config, &start);
+    let notes = core.system_events.draw(&start.run.key);
+    let text = with_events(&config, notes.as_ref(), &start.text);
     let message = Message::User(User {
         content: content(&text, &start.images),
         timestamp: now_ms(),
@@ -94,6 +98,7 @@ pub fn start(core: &Arc<Core>, start: Start) {
         desk: Mutex::new(Desk {
             accept: Some(start.accept),
             finish: Some(start.finish),
+            notes,
             pending: None,
             started: false,
             launching: true,
@@ -104,6 +109,7 @@ pub fn start(core: &Arc<Core>, start: Start) {
         session_id: start.session_id,
         listed: start.listed,
         thinking: start.thinking,
+        model: start.model,
         extra: start.extra,
         channel: start.channel,
         timeout: start.timeout,
@@ -126,15 +132,12 @@ pub fn start(core: &Arc<Core>, start: Start) {
     }
 }
 
-/// Notes wait for the next turn of the main session.
-fn with_events(core: &Core, config: &Snapshot, start: &Start) -> String {
-    if start.run.key != core.agents.sessions.defaults().main_key() {
-        return start.text.clone();
-    }
-    let events = core.system_events.take();
+/// Puts the notes that wait for the session before the message.
+fn with_events(config: &Snapshot, notes: Option<&Drawn>, text: &str) -> String {
     let zone = config.config.agents.defaults.user_timezone.as_deref();
+    let events = notes.map(Drawn::events).unwrap_or_default();
     let lines = events.iter().map(|event| (event.ts, event.text.as_str()));
-    inbound::with_events(lines, &start.text, zone)
+    inbound::with_events(lines, text, zone)
 }
 
 struct Flight {
@@ -146,6 +149,7 @@ struct Flight {
     message: Message,
     workspace: PathBuf,
     thinking: Option<&'static str>,
+    model: Option<String>,
     extra: Option<String>,
     channel: Option<String>,
     timeout: Duration,
@@ -156,6 +160,8 @@ struct Flight {
 struct Desk {
     accept: Option<Accept>,
     finish: Option<Finish>,
+    /// Waiting notes that the message carries.
+    notes: Option<Drawn>,
     pending: Option<Pending>,
     started: bool,
     /// `start` has not heard yet where the job went.
@@ -215,7 +221,12 @@ impl Flight {
             &self.message,
         );
         match kept {
-            Ok(pending) => desk.pending = Some(pending),
+            Ok(pending) => {
+                desk.pending = Some(pending);
+                if let Some(notes) = desk.notes.take() {
+                    notes.used();
+                }
+            }
             // Not fatal: the caller is acknowledged later, when the turn starts.
             Err(err) => {
                 log::error!("cannot keep a waiting message: {err}");
@@ -230,13 +241,16 @@ impl Flight {
 
     /// The message is in the transcript.
     fn stored(&self) {
-        let pending = {
+        let (pending, notes) = {
             let mut desk = self.desk();
             if let Some(accept) = desk.accept.take() {
                 accept();
             }
-            desk.pending.take()
+            (desk.pending.take(), desk.notes.take())
         };
+        if let Some(notes) = notes {
+            notes.used();
+        }
         if let Some(pending) = pending {
             pending.done();
         }
@@ -315,7 +329,13 @@ impl Flight {
         let mut memory = Tape { transcript };
         let entry = agents.sessions.entry(&self.run.key).map_err(text)?;
         let entry = entry.filter(|_| self.listed).unwrap_or_default();
-        let chain = Chain::of(config, agents.sessions.paths(), &self.agent_id, &entry);
+        let chain = Chain::of(
+            config,
+            agents.sessions.paths(),
+            &self.agent_id,
+            &entry,
+            self.model.as_deref(),
+        );
         let chain = match chain {
             Ok(chain) => chain,
             Err(why) => {
@@ -392,7 +412,10 @@ impl Flight {
                 // Reset meanwhile: the new session has nothing to do with this turn.
                 return;
             }
-            entry.updated_at = Some(now_ms());
+            // A heartbeat is nobody's visit: the session grows old as if it had not been.
+            if self.run.kind != Kind::Heartbeat {
+                entry.updated_at = Some(now_ms());
+            }
             entry.system_sent = Some(true);
             entry.aborted_last_run = Some(matches!(outcome.end, End::Aborted | End::TimedOut));
             entry.model_provider = Some(target.provider.clone());
@@ -427,6 +450,7 @@ impl Flight {
                     usage: Some(Tokens::from(&outcome.usage)),
                 },
                 aborted: outcome.end == End::TimedOut,
+                acknowledged: outcome.acknowledged,
                 system_prompt_report: Some(report),
                 error: outcome.error,
             },

@@ -129,6 +129,9 @@ pub struct Meta {
     pub duration_ms: u64,
     pub agent_meta: AgentMeta,
     pub aborted: bool,
+    /// The model said that nothing needs attention.
+    #[serde(skip)]
+    pub acknowledged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt_report: Option<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]

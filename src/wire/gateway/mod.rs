@@ -4,4 +4,5 @@ pub mod agent;
 pub mod chat;
 pub mod frame;
 pub mod health;
+pub mod heartbeat;
 pub mod sessions;
