@@ -14,8 +14,8 @@ fn the_page_comes_for_every_route_with_its_safety_headers() {
         assert!(answer.contains("Cache-Control: no-cache"));
         assert!(answer.contains("Content-Security-Policy: frame-ancestors 'none'"));
         assert!(answer.contains("X-Content-Type-Options: nosniff"));
-        assert!(answer.contains("window.__OPENCLAW_ASSISTANT_NAME__=\"Assistant\""));
-        assert!(answer.contains("window.__OPENCLAW_ASSISTANT_AVATAR__=\"A\""));
+        assert!(answer.contains("\"__OPENCLAW_ASSISTANT_NAME__\":\"Assistant\""));
+        assert!(answer.contains("\"__OPENCLAW_ASSISTANT_AVATAR__\":\"A\""));
         assert!(!answer.contains(gateway.token()));
     }
     assert!(get(&gateway, "/deep/route/assets/app.js").contains("application/javascript"));
@@ -25,6 +25,57 @@ fn the_page_comes_for_every_route_with_its_safety_headers() {
     let put = exchange(connect(&gateway), put);
     assert!(put.starts_with("HTTP/1.1 405"));
     assert!(!put.contains("Allow:") && !put.contains("X-Frame-Options"));
+}
+
+#[test]
+fn the_built_in_page_permits_no_script_in_its_markup_and_any_other_keeps_the_originals() {
+    let mut setup = Setup::new();
+    setup.config["gateway"]["controlUi"] = json!({"basePath": "oc"});
+    setup.config["agents"]["list"] =
+        json!([{"id": "main", "default": true, "identity": {"name": "</script><b>"}}]);
+    let gateway = setup.start();
+    let answer = get(&gateway, "/oc/chat");
+    assert!(answer.contains("script-src 'self';") && answer.contains("default-src 'none'"));
+    assert!(!answer.contains("unsafe-inline") && !answer.contains("<script>"));
+    assert!(answer.contains("\"__OPENCLAW_CONTROL_UI_BASE_PATH__\":\"/oc\""));
+    assert!(answer.contains("\"__OPENCLAW_ASSISTANT_NAME__\":\"\\u003c/script>\\u003cb>\""));
+    assert!(get(&gateway, "/oc/assets/app.js").contains("script-src 'self';"));
+}
+
+#[test]
+fn a_browser_that_has_a_file_is_not_sent_it_again() {
+    let gateway = Gateway::start();
+    let answer = get(&gateway, "/assets/app.js");
+    let tag = answer.split("ETag: ").nth(1).expect("a tag");
+    let tag = tag.lines().next().unwrap().trim();
+    let request = format!(
+        "GET /assets/app.js HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"old\", {tag}\r\nConnection: close\r\n\r\n"
+    );
+    let again = exchange(connect(&gateway), &request);
+    assert!(again.starts_with("HTTP/1.1 304"), "{again}");
+    assert_eq!(body(&again), "");
+    // The page itself carries settings and always comes whole.
+    assert!(!get(&gateway, "/chat").contains("ETag"));
+}
+
+#[test]
+fn the_page_and_all_its_files_are_small() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut total = 0;
+    for asset in openclaw::gateway::ui::ASSETS {
+        let mut gzip = Command::new("gzip")
+            .arg("-c")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("gzip");
+        let mut input = gzip.stdin.take().expect("piped");
+        input.write_all(asset.bytes).expect("gzip reads");
+        drop(input);
+        total += gzip.wait_with_output().expect("gzip").stdout.len();
+    }
+    assert!(total < 100 * 1024, "{total} bytes compressed");
 }
 
 #[test]

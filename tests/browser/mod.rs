@@ -1,126 +1,120 @@
-//! The Control UI as a person meets it, in headless Chromium.
+//! The Control UI as a person meets it, in headless Chromium: one file for each view.
+//!
+//! `OPENCLAW_SCREENSHOTS=<folder>` keeps pictures of each view, to be looked at.
 
+mod access;
+mod chat;
+mod control;
+mod hostile;
+mod settings;
 mod webdriver;
 
-use crate::harness::{self, Gateway};
-use webdriver::Browser;
+use crate::harness::Gateway;
+use serde_json::Value;
+use webdriver::Seat;
 
-const HELLO: [&str; 6] = [
-    "Hello ",
-    "from ",
-    "the ",
-    "model.",
-    "\n\nI can, for example:\n\n- **read** and change files of the workspace\n- run a command and say what it `printed`",
-    "\n\n```sh\nopenclaw status --deep\n```",
-];
+pub const ENTER: &str = "\u{e007}";
 
-const CHATTED: &str =
-    "return [...document.querySelectorAll('.bubble.assistant:not(.streaming)')].at(-1)?.innerText";
-
-fn browser(gateway: &Gateway, test: &str) -> Option<Browser> {
-    match Browser::open(&gateway.home()) {
-        Ok(browser) => Some(browser),
-        Err(why) => {
-            harness::skip(test, &why);
-            None
-        }
-    }
+/// The page at `path`, connected.
+fn open(test: &str, gateway: &Gateway, path: &str) -> Option<Seat> {
+    let browser = Seat::take(test)?;
+    let token = gateway.token();
+    let address = format!("http://127.0.0.1:{}/{path}?token={token}", gateway.port());
+    // Lines of the test before are not this one's.
+    browser.complaints();
+    browser.goto(&address);
+    connected(&browser);
+    Some(browser)
 }
 
-fn page(gateway: &Gateway, token: &str) -> String {
-    format!("http://127.0.0.1:{}/?token={token}", gateway.port())
-}
-
-#[test]
-fn the_page_chats_streams_aborts_and_survives_a_core_restart() {
-    let gateway = Gateway::with_fake_model();
-    let Some(browser) = browser(
-        &gateway,
-        "the_page_chats_streams_aborts_and_survives_a_core_restart",
-    ) else {
-        return;
-    };
-    browser.goto(&page(&gateway, gateway.token()));
+fn connected(browser: &Seat) {
     browser.wait(
         "the page connects",
-        10,
-        "return document.querySelector('.state').dataset.state === 'open'",
-    );
-    let url = browser.eval("return location.href");
-    assert!(
-        !url.as_str().unwrap().contains("token"),
-        "the token stays in the address bar: {url}"
-    );
-
-    gateway.model().say_slowly(&HELLO, 120);
-    browser.type_into("textarea", "Good morning\u{e007}");
-    browser.wait(
-        "the reply streams",
-        10,
-        "return document.querySelector('.streaming')?.innerText.startsWith('Hello')",
-    );
-    browser.wait(
-        "the reply ends",
-        10,
-        &format!("{}?.includes('status --deep')", CHATTED),
-    );
-    if let Some(path) = std::env::var_os("OPENCLAW_SCREENSHOT") {
-        std::fs::write(path, browser.screenshot()).expect("the screenshot is written");
-    }
-
-    gateway.model().say_slowly(&["one "; 200], 50);
-    browser.type_into("textarea", "Count for ever\u{e007}");
-    browser.wait(
-        "the second reply streams",
-        10,
-        "return document.querySelector('.streaming')?.innerText.startsWith('one')",
-    );
-    browser.click("button.stop");
-    browser.wait(
-        "the page says that it stopped",
-        5,
-        "return document.querySelector('.notice').innerText === 'Stopped.'",
-    );
-    gateway.model().wait_hung_up();
-
-    gateway.restart_core();
-    browser.wait(
-        "the page is back after the restart",
         20,
-        "return document.querySelector('.state').dataset.state === 'open'",
-    );
-    gateway.model().say(&["Still here."]);
-    browser.type_into("textarea", "And now?\u{e007}");
-    browser.wait(
-        "it chats again",
-        15,
-        &format!("{}?.includes('Still here.')", CHATTED),
+        "return document.querySelector('nav .state')?.dataset.state === 'open'",
     );
 }
 
-#[test]
-fn a_wrong_token_gets_a_page_that_says_so_and_takes_the_right_one() {
-    let gateway = Gateway::with_fake_model();
-    let Some(browser) = browser(
-        &gateway,
-        "a_wrong_token_gets_a_page_that_says_so_and_takes_the_right_one",
-    ) else {
-        return;
-    };
-    browser.goto(&page(&gateway, "wrong"));
-    let shown = browser.wait(
-        "the refusal",
-        10,
-        "return document.querySelector('.refused')?.innerText",
-    );
-    assert!(
-        shown.as_str().unwrap().contains("gateway token mismatch"),
-        "{shown}"
-    );
-    browser.type_into("input[name=token]", &format!("{}\u{e007}", gateway.token()));
-    browser.wait(
-        "it connects",
-        10,
-        "return document.querySelector('.state').dataset.state === 'open'",
-    );
+fn go(browser: &Seat, tab: &str) {
+    let script = format!("document.querySelector('nav a[data-tab={tab}]').click()");
+    browser.eval(&script);
 }
+
+/// Waits until the text of what `selector` finds contains `text`.
+fn shows(browser: &Seat, selector: &str, text: &str) {
+    let script = format!(
+        "return [...document.querySelectorAll({})].some((n) => n.innerText.includes({}))",
+        Value::from(selector),
+        Value::from(text)
+    );
+    browser.wait(&format!("{selector} shows {text:?}"), 20, &script);
+}
+
+/// Presses the button that reads `text` inside of what `selector` finds first.
+fn press(browser: &Seat, selector: &str, text: &str) {
+    let script = format!(
+        "const button = [...(document.querySelector({})?.querySelectorAll('button') ?? [])]\
+           .find((b) => !b.disabled && (b.innerText.trim() === {text} || b.ariaLabel === {text}));\
+         button?.click(); return Boolean(button)",
+        Value::from(selector),
+        text = Value::from(text),
+    );
+    browser.wait(&format!("{text} is pressed"), 10, &script);
+}
+
+/// Sets a control as a person would, and tells the page.
+fn fill(browser: &Seat, selector: &str, value: &str) {
+    let script = format!(
+        "const control = document.querySelector({});\
+         control.value = {};\
+         control.dispatchEvent(new Event('input', {{bubbles: true}}));\
+         control.dispatchEvent(new Event('change', {{bubbles: true}}));\
+         return control.value",
+        Value::from(selector),
+        Value::from(value)
+    );
+    assert_eq!(browser.eval(&script), Value::from(value), "{selector}");
+}
+
+/// What must hold in every view: it fits a phone, every control has a name, ids are unique, the
+/// console is silent. Takes the pictures.
+fn looks_right(browser: &Seat, view: &str) {
+    let faults = browser.eval(NAMELESS);
+    assert_eq!(faults, Value::from(Vec::<Value>::new()), "{view}");
+    for (size, width, height) in [("desktop", 1280, 860), ("phone", 360, 740)] {
+        for colours in ["light", "dark"] {
+            browser.window(width, height, colours);
+            let wide = browser.eval(TOO_WIDE);
+            assert_eq!(wide, Value::from(Vec::<Value>::new()), "{view} on a {size}");
+            if let Some(folder) = std::env::var_os("OPENCLAW_SCREENSHOTS") {
+                let name = format!("{view}-{size}-{colours}.png");
+                let path = std::path::Path::new(&folder).join(name);
+                std::fs::write(path, browser.screenshot()).expect("the picture is written");
+            }
+        }
+    }
+    browser.window(1100, 800, "light");
+    assert_eq!(browser.complaints(), Vec::<String>::new(), "{view}");
+}
+
+const NAMELESS: &str = "
+    const faults = [];
+    for (const node of document.querySelectorAll('button, input, select, textarea, a[href], summary, dialog')) {
+      if (node.closest('[hidden]') || node.hidden) continue;
+      const labels = [...(node.labels ?? [])].map((label) => label.innerText).join(' ');
+      const referred = (node.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.innerText ?? '').join(' ');
+      const name = node.ariaLabel || labels || referred || node.textContent || node.title;
+      if (!name?.trim()) faults.push('no name: ' + node.outerHTML.slice(0, 160));
+    }
+    const ids = [...document.querySelectorAll('[id]')].map((node) => node.id);
+    for (const id of new Set(ids)) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push('twice: ' + id);
+    return faults";
+
+const TOO_WIDE: &str = "
+    const most = innerWidth + 1;
+    if (document.documentElement.scrollWidth <= most) {
+      const nodes = [...document.querySelectorAll('main *')]
+        .filter((n) => n.getBoundingClientRect().right > most && n.checkVisibility() && !n.closest('.scroll, pre, .loglines, textarea, .offscreen, svg'));
+      return nodes.map((n) => `${n.tagName}.${n.className}`).slice(0, 5);
+    }
+    return ['the page itself']";

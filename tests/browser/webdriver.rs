@@ -1,8 +1,10 @@
 //! As much of the W3C WebDriver protocol as a test needs, spoken to Debian's chromedriver.
 
+use crate::harness::{self, Dir};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 /// The key WebDriver uses for element references.
@@ -12,11 +14,69 @@ pub struct Browser {
     driver: Child,
     base: String,
     agent: ureq::Agent,
+    _profile: Dir,
+    taken: Mutex<bool>,
+    free: Condvar,
+}
+
+/// The one browser while a test has it. Starting Chromium takes seconds and half a gigabyte, so the
+/// tests take turns; each has a gateway on a port of its own, and with it storage of its own.
+pub struct Seat(Arc<Browser>);
+
+static SHARED: Mutex<Weak<Browser>> = Mutex::new(Weak::new());
+
+impl Seat {
+    /// Waits for the browser, or says why there is none.
+    pub fn take(test: &str) -> Option<Seat> {
+        let browser = {
+            let mut shared = SHARED.lock().unwrap_or_else(|err| err.into_inner());
+            match shared.upgrade() {
+                Some(browser) => browser,
+                None => match Browser::open() {
+                    Ok(browser) => {
+                        let browser = Arc::new(browser);
+                        *shared = Arc::downgrade(&browser);
+                        browser
+                    }
+                    Err(why) => {
+                        harness::skip(test, &why);
+                        return None;
+                    }
+                },
+            }
+        };
+        let mut taken = browser.taken.lock().expect("no panic holds it");
+        while *taken {
+            taken = browser.free.wait(taken).expect("no panic holds it");
+        }
+        *taken = true;
+        drop(taken);
+        let seat = Seat(browser);
+        seat.window(1100, 800, "light");
+        Some(seat)
+    }
+}
+
+impl Deref for Seat {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        &self.0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // Leaves the page, and with it what it keeps asking a gateway that is about to go.
+        let _ = self.post("/url", &json!({"url": "about:blank"}));
+        *self.taken.lock().expect("no panic holds it") = false;
+        self.free.notify_one();
+    }
 }
 
 impl Browser {
-    /// Headless Chromium with an empty profile in `dir`, or why there is none.
-    pub fn open(dir: &Path) -> Result<Browser, String> {
+    /// Headless Chromium with an empty profile, or why there is none.
+    fn open() -> Result<Browser, String> {
         for program in ["chromium", "chromedriver"] {
             let found = Command::new(program)
                 .arg("--version")
@@ -27,7 +87,7 @@ impl Browser {
                 return Err(format!("no {program} on this machine"));
             }
         }
-        let port = super::super::harness::free_port();
+        let port = harness::free_port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
@@ -39,10 +99,27 @@ impl Browser {
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
+        let profile = Dir::new("chromium");
+        let arguments = [
+            "--headless=new".to_string(),
+            "--no-sandbox".into(),
+            "--disable-gpu".into(),
+            "--disable-quic".into(),
+            "--no-first-run".into(),
+            "--hide-scrollbars".into(),
+            "--lang=en-US".into(),
+            "--disable-background-networking".into(),
+            "--disable-component-update".into(),
+            "--disable-sync".into(),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
         let mut browser = Browser {
             driver,
             base: format!("http://127.0.0.1:{port}"),
             agent,
+            _profile: profile,
+            taken: Mutex::new(false),
+            free: Condvar::new(),
         };
         let started = Instant::now();
         while browser
@@ -56,15 +133,51 @@ impl Browser {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let options = json!({"capabilities":{"alwaysMatch":{"goog:chromeOptions":{"args":[
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--window-size=1100,800", format!("--user-data-dir={}", dir.join("chromium").display()),
-        ]}}}});
+        let options = json!({"capabilities": {"alwaysMatch": {
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:chromeOptions": {"args": arguments},
+            "unhandledPromptBehavior": "accept",
+        }}});
         let session = browser.post("/session", &options)?;
         let id = session["sessionId"].as_str().ok_or("no sessionId")?;
         browser.base = format!("{}/session/{id}", browser.base);
         Ok(browser)
+    }
+
+    /// The size of the page, and what it believes of the system's colours.
+    pub fn window(&self, width: u32, height: u32, colours: &str) {
+        let phone = width < 500;
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}),
+        );
+        self.cdp(
+            "Emulation.setEmulatedMedia",
+            json!({"features": [
+                {"name": "prefers-color-scheme", "value": colours},
+                // No picture of a half-way animation.
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ]}),
+        );
+    }
+
+    fn cdp(&self, command: &str, params: Value) {
+        let body = json!({"cmd": command, "params": params});
+        self.post("/goog/cdp/execute", &body)
+            .expect("a DevTools command");
+    }
+
+    /// What the console said since the last call, without what a closing connection makes it say.
+    pub fn complaints(&self) -> Vec<String> {
+        let lines = self
+            .post("/se/log", &json!({"type": "browser"}))
+            .expect("the console's lines");
+        let lines = lines.as_array().expect("a list").iter();
+        lines
+            .filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING")
+            .map(|line| line["message"].as_str().unwrap_or_default().to_string())
+            .filter(|text| !text.contains("WebSocket"))
+            .collect()
     }
 
     pub fn goto(&self, url: &str) {
@@ -100,6 +213,22 @@ impl Browser {
         let id = self.element(selector);
         self.post(&format!("/element/{id}/value"), &json!({ "text": keys }))
             .expect("types");
+    }
+
+    /// Keys for whatever has the focus.
+    pub fn keys(&self, keys: &str) {
+        let presses: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| {
+                let key = key.to_string();
+                [
+                    json!({"type": "keyDown", "value": key}),
+                    json!({"type": "keyUp", "value": key}),
+                ]
+            })
+            .collect();
+        let body = json!({"actions": [{"type": "key", "id": "keyboard", "actions": presses}]});
+        self.post("/actions", &body).expect("presses keys");
     }
 
     pub fn click(&self, selector: &str) {

@@ -15,11 +15,24 @@ use std::sync::Arc;
 const MAX_FILE: u64 = 32 * 1024 * 1024;
 
 /// On every answer but the 405.
-pub(super) const SAFETY: [(&str, &str); 3] = [
-    ("X-Frame-Options", "DENY"),
-    ("Content-Security-Policy", "frame-ancestors 'none'"),
-    ("X-Content-Type-Options", "nosniff"),
-];
+pub(super) const SAFETY: [(&str, &str); 3] = safety("frame-ancestors 'none'");
+
+/// For the built-in page: nothing but its own files, no script or style in the markup, no way to
+/// make markup from text. Pictures come along in messages; the address of the gateway can be
+/// changed, so the WebSocket may go anywhere.
+const OURS: [(&str, &str); 3] = safety(
+    "frame-ancestors 'none'; default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'",
+);
+
+const fn safety(policy: &'static str) -> [(&'static str, &'static str); 3] {
+    [
+        ("X-Frame-Options", "DENY"),
+        ("Content-Security-Policy", policy),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+}
 
 /// A page that is already configured is left as it is.
 const CONFIGURED: &str = "__OPENCLAW_ASSISTANT_NAME__";
@@ -73,11 +86,21 @@ fn file(core: &Core, config: &Snapshot, exchange: Exchange, base: &str, inside: 
         read(core, root, &wanted)
     };
     if let Some((bytes, kind)) = found {
-        let mut headers = SAFETY.to_vec();
-        headers.extend([("Content-Type", kind), ("Cache-Control", "no-cache")]);
+        let mut headers = match bytes {
+            Cow::Borrowed(_) => OURS.to_vec(),
+            Cow::Owned(_) => SAFETY.to_vec(),
+        };
+        let tag = tag(&bytes);
+        headers.extend([("Cache-Control", "no-cache"), ("ETag", &tag)]);
+        let known = exchange.header("if-none-match").unwrap_or_default();
+        if known.split(',').any(|one| one.trim() == tag) {
+            return exchange.respond(304, &headers, b"");
+        }
+        headers.push(("Content-Type", kind));
         return exchange.respond(200, &headers, &bytes);
     }
     let page = read(core, root, "index.html");
+    let ours = matches!(page, Some((Cow::Borrowed(_), _)));
     let Some(page) = page.and_then(|(bytes, _)| String::from_utf8(bytes.into_owned()).ok()) else {
         let mut headers = SAFETY.to_vec();
         headers.push(("Content-Type", "text/plain; charset=utf-8"));
@@ -87,8 +110,8 @@ fn file(core: &Core, config: &Snapshot, exchange: Exchange, base: &str, inside: 
             b"Control UI assets not found: gateway.controlUi.root has no index.html",
         );
     };
-    let page = configured(core, config, base, page);
-    let mut headers = SAFETY.to_vec();
+    let page = configured(core, config, base, page, ours);
+    let mut headers = if ours { OURS } else { SAFETY }.to_vec();
     headers.extend([
         ("Content-Type", "text/html; charset=utf-8"),
         ("Cache-Control", "no-cache"),
@@ -158,6 +181,15 @@ fn read(core: &Core, root: Option<&str>, path: &str) -> Option<(Cow<'static, [u8
     Some((Cow::Owned(bytes), content_type(&file)))
 }
 
+/// Names a file's content, so that a browser which has it is not sent it again. FNV-1a: two versions
+/// of one file need different names, nobody gains by making them equal.
+fn tag(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("\"{hash:016x}\"")
+}
+
 /// A regular file of at most `max` bytes.
 pub(super) fn read_file(path: &Path, max: u64) -> Option<Vec<u8>> {
     let meta = std::fs::metadata(path).ok()?;
@@ -188,21 +220,29 @@ pub(super) fn content_type(path: &Path) -> &'static str {
     }
 }
 
-/// The page with the three values it starts from, right before the end of its head.
-fn configured(core: &Core, config: &Snapshot, base: &str, page: String) -> String {
+/// The page with the three values it starts from, right before the end of its head: a block of
+/// data in ours, whose policy permits no script there; the original's script in any other.
+fn configured(core: &Core, config: &Snapshot, base: &str, page: String, ours: bool) -> String {
     if page.contains(CONFIGURED) {
         return page;
     }
     let agent = config.config.default_agent_id();
     let who = identity::resolve(config, core.config.paths(), &agent);
-    let script = format!(
-        "<script>window.__OPENCLAW_CONTROL_UI_BASE_PATH__={};\
-         window.__OPENCLAW_ASSISTANT_NAME__={};\
-         window.__OPENCLAW_ASSISTANT_AVATAR__={};</script>",
-        literal(base),
-        literal(&who.name),
-        literal(&who.avatar)
-    );
+    let [base, name, avatar] = [base, &who.name, &who.avatar].map(literal);
+    let script = if ours {
+        format!(
+            "<script type=\"application/json\" id=\"openclaw-page\">\
+             {{\"__OPENCLAW_CONTROL_UI_BASE_PATH__\":{base},\
+             \"__OPENCLAW_ASSISTANT_NAME__\":{name},\
+             \"__OPENCLAW_ASSISTANT_AVATAR__\":{avatar}}}</script>"
+        )
+    } else {
+        format!(
+            "<script>window.__OPENCLAW_CONTROL_UI_BASE_PATH__={base};\
+             window.__OPENCLAW_ASSISTANT_NAME__={name};\
+             window.__OPENCLAW_ASSISTANT_AVATAR__={avatar};</script>"
+        )
+    };
     match page.find("</head>") {
         Some(at) => format!("{}{script}{}", &page[..at], &page[at..]),
         None => script + &page,

@@ -99,7 +99,11 @@ impl Exchange {
     pub fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let is_head = self.method() == "HEAD";
         let mut answer = head(status, headers);
-        answer.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        // A 304 speaks of a body that is not sent.
+        if status != 304 {
+            answer.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        answer.push_str("\r\n");
         let mut bytes = answer.into_bytes();
         if !is_head {
             bytes.extend_from_slice(body);

@@ -1,7 +1,10 @@
 //! The Control UI: static files built into the program, so that a gateway is never without them.
 //!
-//! Plain modules, no build step. Facts they share with the official page (storage keys, connect
-//! frame) are in `assets/identity.js` and `assets/gateway.js`.
+//! Plain modules, no build step. `assets/app.js` is the frame and shows one view at a time; a view is
+//! a class with `element`, `show()` (seen, or connected again) and, where it needs them, `hide()`,
+//! `onEvent()` and `onState()`. What the gateway says enters the page through `assets/dom.js` alone,
+//! as text. Facts shared with the official page (storage keys, connect frame) are in
+//! `assets/settings.js`, `assets/identity.js` and `assets/gateway.js`.
 
 /// One file of the page.
 pub struct Asset {
@@ -28,15 +31,37 @@ macro_rules! asset {
 
 /// Sorted by path.
 pub const ASSETS: &[Asset] = &[
+    asset!("assets/agents.js", JS),
     asset!("assets/app.js", JS),
+    asset!("assets/approvals.js", JS),
+    asset!("assets/base.css", CSS),
+    asset!("assets/chat.css", CSS),
     asset!("assets/chat.js", JS),
+    asset!("assets/composer.js", JS),
+    asset!("assets/config.js", JS),
+    asset!("assets/cron.js", JS),
+    asset!("assets/cronform.js", JS),
+    asset!("assets/debug.js", JS),
+    asset!("assets/devices.js", JS),
+    asset!("assets/dialogs.js", JS),
     asset!("assets/dom.js", JS),
+    asset!("assets/execpolicy.js", JS),
+    asset!("assets/fields.js", JS),
     asset!("assets/gateway.js", JS),
     asset!("assets/identity.js", JS),
+    asset!("assets/images.js", JS),
+    asset!("assets/json5.js", JS),
+    asset!("assets/logs.js", JS),
     asset!("assets/markdown.js", JS),
+    asset!("assets/messages.js", JS),
     asset!("assets/overview.js", JS),
+    asset!("assets/refused.js", JS),
+    asset!("assets/schema.js", JS),
+    asset!("assets/sessions.js", JS),
     asset!("assets/settings.js", JS),
-    asset!("assets/style.css", CSS),
+    asset!("assets/theme.js", JS),
+    asset!("assets/views.css", CSS),
+    asset!("assets/words.js", JS),
     asset!("favicon.svg", SVG),
     asset!("index.html", HTML),
 ];
@@ -53,10 +78,60 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_the_index_names_only_files_in_it() {
         assert!(ASSETS.is_sorted_by_key(|asset| asset.path));
-        let index = std::str::from_utf8(find("index.html").unwrap().bytes).unwrap();
-        for part in index.split("\"./").skip(1) {
+        for part in text("index.html").split("\"./").skip(1) {
             let path = part.split('"').next().unwrap();
             assert!(find(path).is_some(), "{path} is not in the table");
         }
+    }
+
+    #[test]
+    fn the_modules_import_only_files_in_the_table_and_each_is_used() {
+        let mut used = vec!["assets/app.js".to_string(), "index.html".to_string()];
+        for asset in ASSETS.iter().filter(|asset| asset.content_type == JS) {
+            for part in text(asset.path).split(" from \"./").skip(1) {
+                let path = format!("assets/{}", part.split('"').next().unwrap());
+                assert!(find(&path).is_some(), "{}: {path}", asset.path);
+                used.push(path);
+            }
+        }
+        let index = text("index.html");
+        for asset in ASSETS {
+            assert!(
+                used.iter().any(|path| path == asset.path) || index.contains(asset.path),
+                "nothing uses {}",
+                asset.path
+            );
+        }
+    }
+
+    /// The policy the page is served with forbids these; a browser that does not know all of it
+    /// must find none either.
+    #[test]
+    fn no_markup_is_made_from_text() {
+        for asset in ASSETS.iter().filter(|asset| asset.content_type == JS) {
+            for bad in [
+                ".innerHTML",
+                ".outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "DOMParser",
+                "eval(",
+                "new Function",
+                "srcdoc",
+                "createContextualFragment",
+            ] {
+                assert!(!text(asset.path).contains(bad), "{}: {bad}", asset.path);
+            }
+        }
+        let index = text("index.html");
+        assert!(!index.contains("<style") && !index.contains(" style=") && !index.contains(" on"));
+        assert!(index.split("<script").skip(1).all(|script| {
+            let open = script.split('>').next().unwrap();
+            open.contains(" src=\"./assets/") && script.contains("></script>")
+        }));
+    }
+
+    fn text(path: &str) -> &'static str {
+        std::str::from_utf8(find(path).unwrap().bytes).unwrap()
     }
 }

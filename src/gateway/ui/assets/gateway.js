@@ -5,9 +5,13 @@ import { canSign, deviceToken, forgetDeviceToken, identity, keepDeviceToken, sig
 const ROLE = "operator";
 const SCOPES = ["operator.admin", "operator.approvals", "operator.pairing"];
 const CLIENT = { id: "openclaw-control-ui", version: "dev", platform: navigator.platform || "web", mode: "webchat" };
+// The official page asks for none and shows tool calls only after the run.
+const CAPS = ["tool-events"];
 const CHALLENGE_WAIT_MS = 750;
 const FIRST_DELAY_MS = 800;
 const LONGEST_DELAY_MS = 15000;
+// While a pairing waits for somebody's approval.
+const PAIRING_DELAY_MS = 5000;
 
 export class Gateway extends EventTarget {
   // `options`: () => ({url, token, password}), read at each attempt.
@@ -20,26 +24,22 @@ export class Gateway extends EventTarget {
     this.hello = null;
   }
 
-  start() {
-    this.stopped = false;
-    this.open();
-  }
-
   // Connects at once, with fresh options.
-  restart() {
+  start() {
     clearTimeout(this.timer);
     this.delay = FIRST_DELAY_MS;
     if (this.socket) {
-      this.socket.onclose = null;
+      this.socket.onclose = this.socket.onmessage = null;
       this.socket.close();
-      this.fail(new Error("reconnecting"));
+      this.hello = null;
+      this.fail(lost("reconnecting"));
     }
     this.open();
   }
 
   request(method, params = {}) {
     return new Promise((resolve, reject) => {
-      if (this.socket?.readyState !== WebSocket.OPEN) return reject(new Error("not connected to the gateway"));
+      if (this.socket?.readyState !== WebSocket.OPEN) return reject(lost("not connected to the gateway"));
       const id = uuid();
       this.pending.set(id, { resolve, reject });
       this.socket.send(JSON.stringify({ type: "req", id, method, params }));
@@ -70,7 +70,12 @@ export class Gateway extends EventTarget {
     let wait;
     socket.onopen = () => { wait = setTimeout(connect, CHALLENGE_WAIT_MS); };
     socket.onmessage = ({ data }) => {
-      const frame = JSON.parse(data);
+      let frame;
+      try {
+        frame = JSON.parse(data);
+      } catch {
+        return;
+      }
       if (frame.type === "event" && frame.event === "connect.challenge") connect(frame.payload?.nonce);
       else if (frame.type === "event") this.event(frame);
       else if (frame.type === "res") this.response(frame);
@@ -78,12 +83,26 @@ export class Gateway extends EventTarget {
     socket.onclose = ({ code, reason }) => {
       clearTimeout(wait);
       this.hello = null;
-      this.fail(new Error(`disconnected (${code}): ${reason || "no reason"}`));
+      this.fail(lost(`disconnected (${code}): ${reason || "no reason"}`));
       if (this.refusal) this.say("refused", this.refusal);
       else this.say("closed", { code, reason });
-      this.timer = setTimeout(() => this.open(), this.delay);
-      this.delay = Math.min(this.delay * 1.7, LONGEST_DELAY_MS);
+      const delay = this.nextDelay();
+      if (delay !== null) this.timer = setTimeout(() => this.open(), delay);
     };
+  }
+
+  // A wrong secret does not become right by being repeated, and the gateway counts the failures: such
+  // a page waits for the person. A pairing is waited for.
+  nextDelay() {
+    if (this.retryAtOnce) {
+      this.retryAtOnce = false;
+      return 0;
+    }
+    if (this.refusal?.code === "NOT_PAIRED") return PAIRING_DELAY_MS;
+    if (this.refusal?.code === "INVALID_REQUEST") return null;
+    const delay = this.delay;
+    this.delay = Math.min(this.delay * 1.7, LONGEST_DELAY_MS);
+    return delay;
   }
 
   async connect(nonce) {
@@ -92,7 +111,7 @@ export class Gateway extends EventTarget {
     const kept = own && deviceToken(own.deviceId, ROLE);
     const offered = kept || token;
     const params = {
-      minProtocol: 3, maxProtocol: 3, client: CLIENT, role: ROLE, scopes: SCOPES, caps: [],
+      minProtocol: 3, maxProtocol: 3, client: CLIENT, role: ROLE, scopes: SCOPES, caps: CAPS,
       userAgent: navigator.userAgent, locale: navigator.language,
     };
     if (offered || password) params.auth = { ...(offered && { token: offered }), ...(password && { password }) };
@@ -110,14 +129,16 @@ export class Gateway extends EventTarget {
       hello = await this.request("connect", params);
     } catch (err) {
       // A device token that no longer holds must not keep the shared one from being tried.
-      if (own && kept) forgetDeviceToken(own.deviceId, ROLE);
-      if (kept && token && kept !== token) this.delay = 0;
+      const stale = own && kept && err.message.startsWith("unauthorized");
+      if (stale) forgetDeviceToken(own.deviceId, ROLE);
+      this.retryAtOnce = Boolean(stale && ((token && kept !== token) || password));
       throw err;
     }
     if (own && hello.auth?.deviceToken) keepDeviceToken(own.deviceId, hello.auth);
     this.delay = FIRST_DELAY_MS;
     this.hello = hello;
     this.lastSeq = undefined;
+    this.openedAt = Date.now();
     this.say("open", hello);
   }
 
@@ -131,10 +152,14 @@ export class Gateway extends EventTarget {
 
   event(frame) {
     if (frame.seq !== undefined) {
-      if (this.lastSeq !== undefined && frame.seq > this.lastSeq + 1) this.dispatchEvent(new CustomEvent("gap"));
+      if (this.lastSeq !== undefined && frame.seq > this.lastSeq + 1) this.gap(frame.seq);
       this.lastSeq = frame.seq;
     }
     this.dispatchEvent(new CustomEvent("event", { detail: frame }));
+  }
+
+  gap(got) {
+    this.dispatchEvent(new CustomEvent("gap", { detail: { expected: this.lastSeq + 1, got } }));
   }
 
   fail(err) {
@@ -147,6 +172,9 @@ export class Gateway extends EventTarget {
     this.dispatchEvent(new CustomEvent("state", { detail: { state, detail } }));
   }
 }
+
+// An error of the connection, not of the request: the request may or may not have arrived.
+const lost = (message) => Object.assign(new Error(message), { lost: true });
 
 // crypto.randomUUID exists only in secure contexts.
 export function uuid() {

@@ -71,3 +71,5 @@ export function forgetDeviceToken(deviceId, role) {
   delete auth.tokens?.[role];
   localStorage.setItem(AUTH, JSON.stringify(auth));
 }
+
+export const storedDeviceId = () => stored(KEY)?.deviceId;

@@ -2,6 +2,11 @@
 // take turns in one browser.
 
 const KEY = "openclaw.control.settings.v1";
+const DRAFTS = "openclaw.control.drafts.v1";
+// Unsent text is worth keeping, but not without end.
+const MOST_DRAFTS = 20;
+const LONGEST_DRAFT = 20000;
+
 const defaults = () => ({
   gatewayUrl: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`,
   token: "",
@@ -15,15 +20,18 @@ const defaults = () => ({
   navGroupsCollapsed: {},
 });
 
-function load() {
-  const settings = defaults();
-  let stored = {};
+function stored(key) {
   try {
-    stored = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    return JSON.parse(localStorage.getItem(key)) ?? {};
   } catch {
     // A damaged entry counts as none.
+    return {};
   }
-  for (const [key, value] of Object.entries(stored ?? {})) {
+}
+
+function load() {
+  const settings = defaults();
+  for (const [key, value] of Object.entries(stored(KEY))) {
     if (!(key in settings) || typeof value === typeof settings[key]) settings[key] = value;
   }
   return settings;
@@ -31,14 +39,40 @@ function load() {
 
 export const settings = load();
 // Never stored.
-export const memory = { password: "" };
+export const memory = { password: "", onboarding: false };
 
 export function save() {
-  localStorage.setItem(KEY, JSON.stringify(settings));
+  try {
+    localStorage.setItem(KEY, JSON.stringify(settings));
+  } catch {
+    // A full or forbidden store: the page works, and forgets.
+  }
 }
 
-// `?token=`, `?password=`, `?session=` are read once; secrets leave the address bar at once so that
-// they stay out of the history and of screenshots.
+export function applyTheme() {
+  const root = document.documentElement;
+  if (settings.theme === "system") delete root.dataset.theme;
+  else root.dataset.theme = settings.theme;
+}
+
+export const draft = (key) => stored(DRAFTS)[key] ?? "";
+
+export function keepDraft(key, text) {
+  const drafts = stored(DRAFTS);
+  delete drafts[key];
+  if (text.trim()) drafts[key] = text.slice(0, LONGEST_DRAFT);
+  const kept = Object.entries(drafts).slice(-MOST_DRAFTS);
+  try {
+    localStorage.setItem(DRAFTS, JSON.stringify(Object.fromEntries(kept)));
+  } catch {
+    // As above.
+  }
+}
+
+// `?token=`, `?password=`, `?session=`, `?gatewayUrl=`, `?onboarding=` are read once; secrets leave
+// the address bar at once so that they stay out of the history and of screenshots. Answers the
+// gateway address that was asked for: it is taken only when the person agrees, since whoever gets
+// the next connection gets the token.
 export function takeUrlParameters() {
   const url = new URL(location.href);
   const take = (name) => {
@@ -49,8 +83,11 @@ export function takeUrlParameters() {
   const token = take("token");
   if (token) settings.token = token;
   memory.password = take("password") || memory.password;
+  const asked = take("gatewayUrl");
+  memory.onboarding = ["1", "true", "yes", "on"].includes(take("onboarding").toLowerCase());
   const session = url.searchParams.get("session")?.trim();
   if (session) settings.sessionKey = settings.lastActiveSessionKey = session;
   history.replaceState(null, "", url);
   save();
+  return /^wss?:\/\//.test(asked) && window.top === window && asked !== settings.gatewayUrl ? asked : "";
 }
