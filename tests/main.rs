@@ -15,6 +15,7 @@ mod heartbeat;
 mod http;
 mod local_model;
 mod man;
+mod openai_api;
 mod parity;
 mod providers;
 mod quickstart;

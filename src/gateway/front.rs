@@ -7,7 +7,7 @@ use super::auth::{self, Forwarding};
 use super::connection;
 use super::core::Core;
 use super::handshake::{Facts, Trust};
-use super::http::plane;
+use super::http::plane::{self, Ticket};
 use crate::net::head::{self, Head, Input};
 use crate::net::listen::{self, Accepting, Admitted, Listener, Service};
 use crate::net::relay::{self, Body};
@@ -30,7 +30,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 struct Front(Arc<Core>);
 
 /// Where a request goes.
-enum Route {
+enum Route<'a> {
     Gateway {
         facts: Facts,
         key: String,
@@ -44,6 +44,7 @@ enum Route {
         body: Body,
         /// The client waits for a word before it sends the body.
         waits: bool,
+        ticket: Ticket<'a>,
     },
     Refuse(&'static str),
 }
@@ -102,11 +103,16 @@ impl Front {
                     connection::serve(&self.0, connection, facts, &key, rest);
                     return None;
                 }
-                Route::Plane { head, body, waits } => {
+                Route::Plane {
+                    head,
+                    body,
+                    waits,
+                    ticket,
+                } => {
                     if waits && stream.send_now(CONTINUE).is_err() {
                         return Some(connection);
                     }
-                    self.relay(&stream, head, input.into_rest(len), body);
+                    self.relay(&stream, head, input.into_rest(len), body, &ticket);
                     return Some(connection);
                 }
                 Route::Refuse(status) => {
@@ -120,7 +126,7 @@ impl Front {
     /// Reads the head and decides. Not part of `serve`, so that its buffers are gone from the stack
     /// while a connection lives.
     #[inline(never)]
-    fn route(&self, bytes: &[u8], peer: Peer) -> Route {
+    fn route(&self, bytes: &[u8], peer: Peer) -> Route<'_> {
         let mut slots = head::slots();
         let head = match head::parse(bytes, &mut slots) {
             Ok(head) => head,
@@ -140,15 +146,24 @@ impl Front {
             Err(status) => return Route::Refuse(status),
         };
         let trust = Trust::of(&peer, &self.0);
+        let ticket = self.0.plane.ticket();
         Route::Plane {
-            head: self.0.plane.rewritten(&head, peer, trust),
+            head: self.0.plane.rewritten(&head, peer, trust, &ticket),
+            ticket,
             body,
             waits: head.lists("expect", "100-continue"),
         }
     }
 
     #[inline(never)]
-    fn relay(&self, stream: &Stream, mut request: Vec<u8>, rest: Vec<u8>, body: Body) {
+    fn relay(
+        &self,
+        stream: &Stream,
+        mut request: Vec<u8>,
+        rest: Vec<u8>,
+        body: Body,
+        ticket: &Ticket,
+    ) {
         // Bytes of a next request (pipelining) stay unread: this connection ends after the answer.
         let (rest, body) = match body {
             Body::Length(all) => {
@@ -172,14 +187,14 @@ impl Front {
                 return refuse(stream, "503 Service Unavailable");
             }
         };
-        if let Err(err) = relay::relay(stream, &plane, request, body) {
+        if let Err(err) = relay::relay(stream, &plane, request, body, &ticket.gone) {
             log::debug!("relay: {err}");
         }
     }
 }
 
 /// The facts of an upgrade, or what is wrong with it.
-fn upgrade(head: &Head, peer: Peer) -> Route {
+fn upgrade(head: &Head, peer: Peer) -> Route<'static> {
     let Some(key) = head.header("sec-websocket-key").filter(|k| !k.is_empty()) else {
         return Route::Refuse("400 Bad Request");
     };

@@ -74,6 +74,8 @@ pub enum Verbose {
     Full,
 }
 
+pub type Ear = Box<dyn Fn(&Event) + Send + Sync>;
+
 /// One run in flight.
 pub struct Run {
     pub id: String,
@@ -88,6 +90,8 @@ pub struct Run {
     pub verbose: Verbose,
     /// When the sweep may stop it.
     pub expires: Option<Instant>,
+    /// Hears every event that is told, on the thread that tells it; must not block.
+    pub ear: Option<Ear>,
     progress: Mutex<Progress>,
 }
 
@@ -114,6 +118,7 @@ impl Run {
             watcher: None,
             verbose: Verbose::Off,
             expires: None,
+            ear: None,
             progress: Mutex::default(),
         }
     }
@@ -181,6 +186,9 @@ impl Runs {
         let mut progress = run.progress();
         if progress.told {
             return;
+        }
+        if let Some(ear) = &run.ear {
+            ear(event);
         }
         progress.seq += 1;
         let (seq, ts) = (progress.seq, now_ms());

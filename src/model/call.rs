@@ -24,6 +24,7 @@ const LIMITS: Limits = Limits {
     total: Duration::from_secs(3600),
     // 32,000 tokens are some 200 KB; each comes with up to 1 KB of JSON around it.
     body: 64 * 1024 * 1024,
+    redirects: 0,
 };
 /// Longest error body that is read.
 const MAX_ERROR_BODY: u64 = 64 * 1024;

@@ -48,6 +48,9 @@ pub struct Limits {
     pub total: Duration,
     /// Bytes of the body.
     pub body: u64,
+    /// Followed under [`Policy::Public`] only: a model endpoint that redirects is misconfigured, and
+    /// a key would be sent onwards.
+    pub redirects: u32,
 }
 
 impl Default for Limits {
@@ -57,6 +60,7 @@ impl Default for Limits {
             idle: Duration::from_secs(30),
             total: Duration::from_secs(120),
             body: 8 * 1024 * 1024,
+            redirects: 5,
         }
     }
 }
@@ -114,9 +118,21 @@ pub fn send(request: &Request, cancel: &Cancel) -> Result<Response, Error> {
         return Err(Error::BadUrl(format!("{}: {err}", request.url)));
     }
     let agent = agent(request);
+    let redirects = match request.policy {
+        Policy::Any => 0,
+        Policy::Public => limits.redirects,
+    };
     let answered = match request.body {
-        Some(body) => agent.run(builder.body(body).map_err(|_| Error::BadHeader)?),
-        None => agent.run(builder.body(()).map_err(|_| Error::BadHeader)?),
+        Some(body) => {
+            let request = builder.body(body).map_err(|_| Error::BadHeader)?;
+            let request = agent.configure_request(request);
+            agent.run(request.max_redirects(redirects).build())
+        }
+        None => {
+            let request = builder.body(()).map_err(|_| Error::BadHeader)?;
+            let request = agent.configure_request(request);
+            agent.run(request.max_redirects(redirects).build())
+        }
     };
     drop(entered);
     let response = match answered {
@@ -219,12 +235,10 @@ fn agent(request: &Request) -> &'static Agent {
     static LOCAL: OnceLock<Agent> = OnceLock::new();
     static PUBLIC: OnceLock<Agent> = OnceLock::new();
     let policy = request.policy;
-    let make = |redirects, proxy| {
+    let make = |proxy| {
         let config = Agent::config_builder()
             .proxy(proxy)
             .http_status_as_error(false)
-            // A model endpoint that redirects is misconfigured, and a key would be sent onwards.
-            .max_redirects(redirects)
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
             .max_response_header_size(MAX_HEAD)
@@ -242,9 +256,9 @@ fn agent(request: &Request) -> &'static Agent {
         Agent::with_parts(config, chain, Later)
     };
     match policy {
-        Policy::Any if is_loopback(request.url) => LOCAL.get_or_init(|| make(0, None)),
-        Policy::Any => ANY.get_or_init(|| make(0, ureq::Proxy::try_from_env())),
-        Policy::Public => PUBLIC.get_or_init(|| make(5, None)),
+        Policy::Any if is_loopback(request.url) => LOCAL.get_or_init(|| make(None)),
+        Policy::Any => ANY.get_or_init(|| make(ureq::Proxy::try_from_env())),
+        Policy::Public => PUBLIC.get_or_init(|| make(None)),
     }
 }
 

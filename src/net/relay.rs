@@ -2,6 +2,7 @@
 //! a deadline on whoever holds the other up.
 
 use super::stream::Stream;
+use crate::base::cancel::Cancel;
 use crate::base::sys::poll::{self, For, Poll};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -65,8 +66,15 @@ pub fn hold(client: &Stream, request: &mut Vec<u8>, mut body: Body) -> io::Resul
 }
 
 /// Sends `request` (the rewritten head and what was read of the body) to `plane`, passes on the
-/// rest of the body, and passes the answer back until the plane closes.
-pub fn relay(client: &Stream, plane: &Stream, request: Vec<u8>, body: Body) -> io::Result<()> {
+/// rest of the body, and passes the answer back until the plane closes. A client that ends its side
+/// after its request cancels `gone`: the plane decides what that means, the answer still passes.
+pub fn relay(
+    client: &Stream,
+    plane: &Stream,
+    request: Vec<u8>,
+    body: Body,
+    gone: &Cancel,
+) -> io::Result<()> {
     let mut left = match body {
         Body::Length(bytes) => bytes,
         Body::Open => u64::MAX,
@@ -83,6 +91,7 @@ pub fn relay(client: &Stream, plane: &Stream, request: Vec<u8>, body: Body) -> i
         sent: 0,
     };
     let mut down = Pending::default();
+    let mut ended = false;
     loop {
         let reads_client = up.is_empty() && left > 0;
         let mut poll = Poll::new();
@@ -92,7 +101,8 @@ pub fn relay(client: &Stream, plane: &Stream, request: Vec<u8>, body: Body) -> i
         let from_plane = down
             .is_empty()
             .then(|| poll.add(plane.as_fd(), For::Reading));
-        let gone = poll.add(client.as_fd(), For::HangUp);
+        let broken = poll.add(client.as_fd(), For::HangUp);
+        let end = (left == 0 && !ended).then(|| poll.add(client.as_fd(), For::End));
 
         // Only the client can be late: the plane may think for as long as an agent's turn.
         let on_client = to_client.is_some() || (reads_client && owes);
@@ -101,8 +111,12 @@ pub fn relay(client: &Stream, plane: &Stream, request: Vec<u8>, body: Body) -> i
             return Err(io::ErrorKind::TimedOut.into());
         }
         let ready = |place: Option<usize>| place.is_some_and(|at| poll.ready(at));
-        if poll.hung_up(gone) {
+        if poll.hung_up(broken) {
             return Ok(());
+        }
+        if ready(end) {
+            ended = true;
+            gone.cancel();
         }
         if ready(to_client) {
             down.send_to(client)?;
@@ -188,6 +202,7 @@ mod tests {
             &plane,
             body[..1000].to_vec(),
             Body::Length(299_000),
+            &Cancel::new(),
         )
         .unwrap();
         drop(client);
@@ -222,10 +237,36 @@ mod tests {
         let (plane, mut server) = pair();
         server.write_all(b"413").unwrap();
         drop(server);
-        relay(&client, &plane, b"x".to_vec(), Body::Open).unwrap();
+        let gone = Cancel::new();
+        relay(&client, &plane, b"x".to_vec(), Body::Open, &gone).unwrap();
         drop(client);
         let mut answer = String::new();
         browser.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "413");
+    }
+
+    #[test]
+    fn a_client_that_ends_its_side_is_told_of_and_still_answered() {
+        let (client, mut browser) = pair();
+        let (plane, mut server) = pair();
+        let gone = Cancel::new();
+        browser.shutdown(std::net::Shutdown::Write).unwrap();
+        let told = gone.clone();
+        let serving = std::thread::spawn(move || {
+            let thread = std::thread::current();
+            let _wake = told.on_cancel(move || thread.unpark());
+            // What is left unread would break the connection at its end.
+            server.read_exact(&mut [0]).unwrap();
+            while !told.is_cancelled() {
+                std::thread::park();
+            }
+            server.write_all(b"200").unwrap();
+        });
+        relay(&client, &plane, b"x".to_vec(), Body::Length(0), &gone).unwrap();
+        serving.join().unwrap();
+        drop(client);
+        let mut answer = String::new();
+        browser.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "200");
     }
 }

@@ -20,6 +20,7 @@ pub fn get(port: u16, path: &str, max: u64) -> Option<Response> {
             idle: PATIENCE,
             total: PATIENCE,
             body: max,
+            redirects: 0,
         },
     };
     fetch::send(&request, &Cancel::new()).ok()

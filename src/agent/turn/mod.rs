@@ -55,6 +55,8 @@ pub struct Ran {
     pub refused: bool,
     /// People should see it as failed.
     pub failed: bool,
+    /// The turn ends with this answer's calls: somebody else does the work.
+    pub last: bool,
 }
 
 pub struct Turn<'a> {
@@ -68,6 +70,8 @@ pub struct Turn<'a> {
     pub cancel: &'a Cancel,
     pub deadline: Instant,
     pub max_turns: Option<usize>,
+    /// Tokens of one answer, when the caller limits them.
+    pub max_tokens: Option<u64>,
 }
 
 pub struct Parts<'a> {
@@ -258,15 +262,20 @@ impl Run<'_, '_> {
             if calls.is_empty() {
                 return Stop::Spoken;
             }
+            let mut last = false;
             for (id, name, arguments) in &calls {
                 let call = Call {
                     id,
                     name,
                     arguments,
                 };
-                if let Err(stop) = self.use_tool(&call) {
-                    return stop;
+                match self.use_tool(&call) {
+                    Ok(ends) => last |= ends,
+                    Err(stop) => return stop,
                 }
+            }
+            if last {
+                return Stop::Spoken;
             }
         }
     }
@@ -285,7 +294,7 @@ impl Run<'_, '_> {
             },
             thinking: self.turn.thinking,
             session_id: self.turn.session_id,
-            max_tokens: None,
+            max_tokens: self.turn.max_tokens,
         };
         let sink = self.parts.sink;
         let mut stream = Stream::new(self.said.final_only);
@@ -359,7 +368,8 @@ impl Run<'_, '_> {
         }
     }
 
-    fn use_tool(&mut self, call: &Call) -> Result<(), Stop> {
+    /// Says whether the turn ends with this answer.
+    fn use_tool(&mut self, call: &Call) -> Result<bool, Stop> {
         let sink = self.parts.sink;
         let (id, name) = (call.id, call.name);
         sink.tell(Event::ToolStart {
@@ -379,6 +389,7 @@ impl Run<'_, '_> {
             return Err(Stop::Cancelled);
         }
         let failed = ran.failed || ran.refused;
+        let last = ran.last;
         let meta = subject(call);
         sink.tell(Event::ToolResult {
             id,
@@ -406,6 +417,7 @@ impl Run<'_, '_> {
             is_error: ran.refused,
             timestamp: now_ms(),
         }))
+        .map(|()| last)
     }
 
     fn keep(&mut self, message: Message) -> Result<(), Stop> {

@@ -91,6 +91,7 @@ impl Toolbox for Tools {
                 output: text("Tool x not found"),
                 refused: true,
                 failed: true,
+                last: false,
             },
         }
     }
@@ -173,6 +174,7 @@ fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], mut tape: T
         cancel: &cancel,
         deadline: Instant::now() + Duration::from_secs(60),
         max_turns: None,
+        max_tokens: None,
     };
     let outcome = run(
         &turn,

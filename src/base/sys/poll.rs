@@ -19,7 +19,15 @@ pub enum For {
     Reading,
     Writing,
     HangUp,
+    /// The peer has said that it sends no more.
+    End,
 }
+
+#[cfg(target_os = "linux")]
+const END: i16 = libc::POLLRDHUP;
+/// Without it only a broken connection is noticed.
+#[cfg(not(target_os = "linux"))]
+const END: i16 = 0;
 
 impl<'a> Poll<'a> {
     pub fn new() -> Poll<'a> {
@@ -34,6 +42,7 @@ impl<'a> Poll<'a> {
                 For::Reading => libc::POLLIN,
                 For::Writing => libc::POLLOUT,
                 For::HangUp => 0,
+                For::End => END,
             },
             revents: 0,
         });
@@ -101,5 +110,18 @@ mod tests {
         assert!(!wait_one(a.as_fd(), For::Reading, short).unwrap());
         b.write_all(b"x").unwrap();
         assert!(wait_one(a.as_fd(), For::Reading, None).unwrap());
+    }
+
+    #[test]
+    fn a_peer_that_sends_no_more_is_noticed_while_it_still_reads() {
+        let (a, b) = UnixStream::pair().unwrap();
+        let short = Some(Duration::from_millis(1));
+        assert!(!wait_one(a.as_fd(), For::End, short).unwrap());
+        b.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(wait_one(a.as_fd(), For::End, None).unwrap());
+        let mut poll = Poll::new();
+        let at = poll.add(a.as_fd(), For::End);
+        poll.wait(None).unwrap();
+        assert!(poll.ready(at) && !poll.hung_up(at));
     }
 }

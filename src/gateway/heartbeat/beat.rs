@@ -238,6 +238,7 @@ impl Plan {
                 extra: None,
                 channel: None,
                 timeout: turns::default_timeout(&config),
+                api: turns::Api::default(),
                 lane: MAIN.into(),
                 run: run.clone(),
                 accept: Box::new(|| {}),

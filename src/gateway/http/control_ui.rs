@@ -149,7 +149,7 @@ fn safe(path: &str) -> Option<String> {
     (inside || decoded.is_empty()).then_some(decoded)
 }
 
-pub(super) fn percent_decoded(text: &str) -> Option<String> {
+pub(in crate::gateway::http) fn percent_decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -1,5 +1,6 @@
 //! One relayed request and the answer to it.
 
+use crate::base::cancel::Cancel;
 use crate::gateway::auth;
 use crate::gateway::core::Core;
 use crate::gateway::handshake::Trust;
@@ -17,6 +18,8 @@ pub struct Sender {
 pub struct Exchange {
     request: tiny_http::Request,
     pub sender: Sender,
+    /// Cancelled when nobody waits for the answer any more.
+    pub gone: Cancel,
 }
 
 /// Why a body was not taken.
@@ -27,8 +30,12 @@ pub enum BodyError {
 }
 
 impl Exchange {
-    pub(super) fn new(request: tiny_http::Request, sender: Sender) -> Exchange {
-        Exchange { request, sender }
+    pub(super) fn new(request: tiny_http::Request, sender: Sender, gone: Cancel) -> Exchange {
+        Exchange {
+            request,
+            sender,
+            gone,
+        }
     }
 
     pub fn method(&self) -> &str {
@@ -81,9 +88,14 @@ impl Exchange {
             || auth::check(&core.listen.auth, self.bearer(), self.bearer()).is_ok()
     }
 
+    /// As announced; a chunked body says nothing.
+    pub fn body_length(&self) -> Option<usize> {
+        self.request.body_length()
+    }
+
     /// The body, at most `max` bytes of it.
     pub fn body(&mut self, max: usize) -> Result<Vec<u8>, BodyError> {
-        if self.request.body_length().is_some_and(|len| len > max) {
+        if self.body_length().is_some_and(|len| len > max) {
             return Err(BodyError::TooLarge);
         }
         let mut body = Vec::new();

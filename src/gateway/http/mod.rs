@@ -4,7 +4,9 @@
 pub mod avatar;
 pub mod control_ui;
 pub mod exchange;
+pub mod gate;
 pub mod health;
+pub mod openai;
 pub mod plane;
 
 pub use exchange::Exchange;
@@ -17,7 +19,13 @@ pub type Endpoint = fn(&Arc<Core>, Exchange) -> Option<Exchange>;
 
 /// In the order they are tried. The Control UI answers every path it is not told to leave alone,
 /// so it stands last.
-const ENDPOINTS: &[Endpoint] = &[avatar::serve, control_ui::serve];
+const ENDPOINTS: &[Endpoint] = &[
+    openai::responses::serve,
+    openai::chat::serve,
+    openai::models::serve,
+    avatar::serve,
+    control_ui::serve,
+];
 
 /// Serves one request.
 pub fn serve(core: &Arc<Core>, exchange: Exchange) {

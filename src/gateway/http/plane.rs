@@ -1,23 +1,26 @@
 //! The HTTP plane: a tiny_http server on a private Unix socket. It starts with the first request
 //! that needs it and meets nobody but the front.
 //!
-//! The front tells it who the client is in two headers: a key made at start, which no other process
-//! knows, and the verified peer. A request without the key is refused: the socket's mode keeps
+//! The front tells it who the client is in three headers: a key made at start, which no other
+//! process knows, the verified peer, and the number of the request's ticket. A request without the key is refused: the socket's mode keeps
 //! other users out, the key keeps out what else runs as our user.
 
 use super::exchange::{Exchange, Sender};
+use super::openai::Rooms;
 use crate::base::atomic;
+use crate::base::cancel::Cancel;
 use crate::base::id;
 use crate::base::secret::constant_time_eq;
 use crate::gateway::core::Core;
 use crate::gateway::handshake::Trust;
 use crate::net::head::Head;
 use crate::net::stream::Peer;
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Requests in work at once; more wait in tiny_http.
 const MAX_REQUESTS: usize = 64;
@@ -26,10 +29,12 @@ const STACK: usize = 1024 * 1024;
 
 const KEY: &str = "x-openclaw-front";
 const PEER: &str = "x-openclaw-peer";
+const TICKET: &str = "x-openclaw-ticket";
 /// Headers of the client that end here: ours, and those that speak about its own connection.
-const DROPPED: [&str; 7] = [
+const DROPPED: [&str; 8] = [
     KEY,
     PEER,
+    TICKET,
     "connection",
     "expect",
     "keep-alive",
@@ -40,6 +45,18 @@ const DROPPED: [&str; 7] = [
 pub struct Plane {
     key: String,
     running: Mutex<bool>,
+    next: AtomicU64,
+    /// Requests whose clients are there, by ticket.
+    asking: Mutex<HashMap<u64, Cancel>>,
+    pub rooms: Rooms,
+}
+
+/// A request as the front holds it. Dropped, or cancelled, when nobody waits for the answer any
+/// more.
+pub struct Ticket<'a> {
+    plane: &'a Plane,
+    number: u64,
+    pub gone: Cancel,
 }
 
 impl Default for Plane {
@@ -47,13 +64,38 @@ impl Default for Plane {
         Plane {
             key: id::token(),
             running: Mutex::default(),
+            next: AtomicU64::default(),
+            asking: Mutex::default(),
+            rooms: Rooms::default(),
         }
     }
 }
 
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.plane.asking().remove(&self.number);
+        self.gone.cancel();
+    }
+}
+
 impl Plane {
+    pub fn ticket(&self) -> Ticket<'_> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let gone = Cancel::new();
+        self.asking().insert(number, gone.clone());
+        Ticket {
+            plane: self,
+            number,
+            gone,
+        }
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashMap<u64, Cancel>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The head as the plane sees it.
-    pub fn rewritten(&self, head: &Head, peer: Peer, trust: Trust) -> Vec<u8> {
+    pub fn rewritten(&self, head: &Head, peer: Peer, trust: Trust, ticket: &Ticket) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.{}\r\n", head.method, head.target, head.minor);
         out.push_str(&format!("{KEY}: {}\r\n{PEER}: ", self.key));
         match (peer, trust) {
@@ -62,7 +104,10 @@ impl Plane {
             (Peer::Local(_), Trust::Confined) => out.push_str("confined"),
             (Peer::Local(_), Trust::None) => out.push_str("unknown"),
         }
-        out.push_str("\r\nConnection: close\r\n");
+        out.push_str(&format!(
+            "\r\n{TICKET}: {}\r\nConnection: close\r\n",
+            ticket.number
+        ));
         let mut out = out.into_bytes();
         for header in head.headers {
             if DROPPED.iter().any(|d| header.name.eq_ignore_ascii_case(d)) {
@@ -77,8 +122,8 @@ impl Plane {
         out
     }
 
-    /// Who sent the request, when it came through the front.
-    fn sender(&self, request: &tiny_http::Request) -> Option<Sender> {
+    /// Who sent the request, when it came through the front, and what tells when they have gone.
+    fn sender(&self, request: &tiny_http::Request) -> Option<(Sender, Cancel)> {
         let value = |name: &str| {
             let header = request
                 .headers()
@@ -94,7 +139,15 @@ impl Plane {
             "confined" => (None, Trust::Confined),
             text => (text.parse().ok(), Trust::None),
         };
-        Some(Sender { ip, trust })
+        let number = value(TICKET)?.parse().ok()?;
+        let gone = self.asking().get(&number).cloned();
+        let gone = gone.unwrap_or_else(|| {
+            // The client left before its request was looked at.
+            let gone = Cancel::new();
+            gone.cancel();
+            gone
+        });
+        Some((Sender { ip, trust }, gone))
     }
 }
 
@@ -152,12 +205,12 @@ fn run(core: &Arc<Core>, server: &tiny_http::Server) {
                 return;
             }
         };
-        let Some(sender) = core.plane.sender(&request) else {
+        let Some((sender, gone)) = core.plane.sender(&request) else {
             log::warn!("HTTP plane: refused a request that did not come through the front");
             let _ = request.respond(tiny_http::Response::empty(403));
             continue;
         };
-        let exchange = Exchange::new(request, sender);
+        let exchange = Exchange::new(request, sender, gone);
         if working.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS {
             working.fetch_sub(1, Ordering::Relaxed);
             exchange.text(503, "Too many requests in work");

@@ -110,6 +110,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             extra: None,
             channel: Some("webchat".into()),
             timeout: turns::default_timeout(&config),
+            api: turns::Api::default(),
             lane: crate::agent::lane::MAIN.into(),
             run,
             accept: Box::new(move || {

@@ -7,7 +7,8 @@ use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
 use crate::model::{Target, ToolSpec};
 use crate::tool::{self, Output, Tool, policy};
-use serde_json::Value;
+use crate::wire::gateway::agent::PendingCall;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub struct Bench<'a> {
@@ -30,6 +31,11 @@ impl<'a> Bench<'a> {
         } else {
             Vec::new()
         };
+        let theirs = &flight.api.tools;
+        let tools: Vec<&Tool> = tools
+            .into_iter()
+            .filter(|tool| theirs.iter().all(|t| t.name != tool.name))
+            .collect();
         let specs = tools
             .iter()
             .map(|tool| ToolSpec {
@@ -37,6 +43,7 @@ impl<'a> Bench<'a> {
                 description: tool.description.into(),
                 parameters: serde_json::from_str(tool.parameters).unwrap_or(Value::Null),
             })
+            .chain(theirs.iter().cloned())
             .collect();
         Bench {
             flight,
@@ -54,6 +61,9 @@ impl Toolbox for Bench<'_> {
 
     fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
         let flight = self.flight;
+        if flight.api.tools.iter().any(|tool| tool.name == call.name) {
+            return self.hand_over(call);
+        }
         let done = tool::run(
             call.name,
             &tool::Call {
@@ -75,10 +85,31 @@ impl Toolbox for Bench<'_> {
         Ran {
             failed: done.failed(),
             refused: done.is_error,
+            last: false,
             output: Output {
                 content: done.content,
                 details: done.details,
             },
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// A tool of the caller's own: the caller runs it and comes back with what it gave.
+    fn hand_over(&self, call: &Call) -> Ran {
+        self.flight.handed_over().push(PendingCall {
+            id: call.id.into(),
+            name: call.name.into(),
+            arguments: Value::Object(call.arguments.clone()).to_string(),
+        });
+        Ran {
+            last: true,
+            output: Output::json(json!({
+                "status": "pending",
+                "tool": call.name,
+                "message": "handed over to the client",
+            })),
+            ..Ran::default()
         }
     }
 }

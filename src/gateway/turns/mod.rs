@@ -16,9 +16,9 @@ use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
 use crate::agent::{history, inbound, workspace};
 use crate::base::time::now_ms;
 use crate::config::Snapshot;
-use crate::model::Target;
+use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry, Opening};
-use crate::wire::gateway::agent::{AgentMeta, Meta, Report, RunResult, Tokens};
+use crate::wire::gateway::agent::{AgentMeta, Meta, PendingCall, Report, RunResult, Tokens};
 use crate::wire::message::{Block, Content, Message, User};
 use bench::Bench;
 use brief::{Brief, FILE_CHARS};
@@ -61,10 +61,21 @@ pub struct Start {
     pub channel: Option<String>,
     pub timeout: Duration,
     pub lane: String,
+    pub api: Api,
     /// Called once, when the message cannot be lost any more.
     pub accept: Accept,
     /// Called once, at the end.
     pub finish: Finish,
+}
+
+/// What only callers of the model-like HTTP APIs ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Api {
+    /// Tokens of one answer.
+    pub max_tokens: Option<u64>,
+    /// Tools the caller runs itself. The turn ends when the model calls one; they hide ours of the
+    /// same name.
+    pub tools: Vec<ToolSpec>,
 }
 
 /// The limit of a run: `agents.defaults.timeoutSeconds`.
@@ -113,6 +124,8 @@ pub fn start(core: &Arc<Core>, start: Start) {
         extra: start.extra,
         channel: start.channel,
         timeout: start.timeout,
+        api: start.api,
+        handed_over: Mutex::default(),
     });
     let ticket = Ticket(flight.clone());
     let placed = core
@@ -153,6 +166,9 @@ struct Flight {
     extra: Option<String>,
     channel: Option<String>,
     timeout: Duration,
+    api: Api,
+    /// Calls of the caller's own tools.
+    handed_over: Mutex<Vec<PendingCall>>,
     desk: Mutex<Desk>,
 }
 
@@ -205,6 +221,12 @@ impl Drop for Ticket {
 impl Flight {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handed_over(&self) -> MutexGuard<'_, Vec<PendingCall>> {
+        self.handed_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another turn of the session runs: the message is kept until its own turn comes.
@@ -373,6 +395,7 @@ impl Flight {
                 cancel: &self.run.cancel,
                 deadline,
                 max_turns: history::turn_limit(&self.run.key, &config.config.channels),
+                max_tokens: self.api.max_tokens,
             },
             Parts {
                 model: &*agents.model,
@@ -439,6 +462,7 @@ impl Flight {
         report: Report,
         took: Duration,
     ) -> RunResult {
+        let pending_tool_calls = std::mem::take(&mut *self.handed_over());
         RunResult {
             payloads: outcome.payloads,
             meta: Meta {
@@ -453,6 +477,8 @@ impl Flight {
                 acknowledged: outcome.acknowledged,
                 system_prompt_report: Some(report),
                 error: outcome.error,
+                stop_reason: (!pending_tool_calls.is_empty()).then_some("tool_calls"),
+                pending_tool_calls,
             },
         }
     }

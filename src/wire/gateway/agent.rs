@@ -136,6 +136,20 @@ pub struct Meta {
     pub system_prompt_report: Option<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<MetaError>,
+    /// `tool_calls` when the run ended because its caller has work to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pending_tool_calls: Vec<PendingCall>,
+}
+
+/// A call of a tool that the run's caller brought along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PendingCall {
+    pub id: String,
+    pub name: String,
+    /// JSON.
+    pub arguments: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
