@@ -17,6 +17,7 @@ mod local_model;
 mod man;
 mod openai_api;
 mod parity;
+mod protocol;
 mod providers;
 mod quickstart;
 mod reload;

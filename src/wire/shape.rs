@@ -141,17 +141,20 @@ impl Shape {
                     }
                 }
             },
-            Shape::Integer { min, max } => match as_integer(value) {
-                None => say("must be integer".into()),
-                Some(n) => {
-                    if let Some(min) = min.filter(|min| n < *min) {
+            Shape::Integer { min, max } => {
+                if !is_integer(value) {
+                    say("must be integer".into());
+                }
+                // The bounds are for every number, whole or not.
+                if let Some(n) = value.as_f64() {
+                    if let Some(min) = min.filter(|min| n < *min as f64) {
                         say(format!("must be >= {min}"));
                     }
-                    if let Some(max) = max.filter(|max| n > *max) {
+                    if let Some(max) = max.filter(|max| n > *max as f64) {
                         say(format!("must be <= {max}"));
                     }
                 }
-            },
+            }
             Shape::Text { min, max } => match value.as_str() {
                 None => say("must be string".into()),
                 Some(text) => {
@@ -166,12 +169,12 @@ impl Shape {
             },
             Shape::Literal(text) => {
                 if value.as_str() != Some(text) {
-                    say("must be equal to constant".into());
+                    not_constant(value, &mut say);
                 }
             }
             Shape::OneOf(texts) => {
                 if !value.as_str().is_some_and(|v| texts.contains(&v)) {
-                    say("must be equal to constant".into());
+                    not_constant(value, &mut say);
                     say("must match a schema in anyOf".into());
                 }
             }
@@ -214,6 +217,14 @@ impl Shape {
             }
         }
     }
+}
+
+/// A constant is also a string, and both rules speak.
+fn not_constant(value: &Value, say: &mut impl FnMut(String)) {
+    if !value.is_string() {
+        say("must be string".into());
+    }
+    say("must be equal to constant".into());
 }
 
 fn check_object(value: &Value, fields: &[Field], closed: bool, path: &str, out: &mut Vec<String>) {
@@ -266,12 +277,10 @@ fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// `1.0` is an integer in JSON Schema, `1.5` is not.
-fn as_integer(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| {
-        let n = value.as_f64()?;
-        (n.fract() == 0.0 && n.abs() < 9.007_199_254_740_992e15).then_some(n as i64)
-    })
+/// `1.0` is an integer in JSON Schema, `1.5` is not; nor is what a double cannot hold exactly.
+fn is_integer(value: &Value) -> bool {
+    let exact = |n: f64| n.fract() == 0.0 && n.abs() < 9.007_199_254_740_992e15;
+    value.is_i64() || value.as_f64().is_some_and(exact)
 }
 
 #[cfg(test)]
@@ -299,6 +308,21 @@ mod tests {
             PARAMS
                 .errors(&json!({"key":"a","limit":5.0,"mode":"now"}))
                 .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_value_of_another_type_breaks_every_rule_it_touches() {
+        assert_eq!(
+            PARAMS.errors(&json!({"key":1,"limit":5.5,"mode":2})),
+            [
+                "at /key: must be string",
+                "at /limit: must be integer",
+                "at /limit: must be <= 5",
+                "at /mode: must be string",
+                "at /mode: must be equal to constant",
+                "at /mode: must match a schema in anyOf",
+            ]
         );
     }
 

@@ -1,7 +1,8 @@
 //! Prints every figure of the design's budgets for the programs as built for release.
 //!
 //! `cargo bench --bench budgets` runs all but the slow ones; `-- --build` adds the clean build,
-//! `-- --turns 100000` sets the length of the endurance run, `-- WORD` keeps rows that contain WORD.
+//! `-- --turns 100000` sets the length of the endurance run, `-- --load 60` adds a crowd of 200 clients
+//! for that many seconds, `-- WORD` keeps rows that contain WORD.
 //! Figures are medians of several readings of this machine, whole process trees, PSS; nothing here
 //! passes or fails.
 
@@ -14,6 +15,7 @@ mod build;
 mod commands;
 mod http;
 mod life;
+mod load;
 mod memory;
 mod report;
 mod rpc;
@@ -35,6 +37,7 @@ fn main() {
     report.section("rpc", rpc::rows);
     report.section("http", http::rows);
     report.section("turns", turns::rows);
+    report.section("load", load::rows);
     report.section("build", build::rows);
     report.end();
 }

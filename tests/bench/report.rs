@@ -6,6 +6,8 @@ pub struct Report {
     filter: Option<String>,
     pub build: bool,
     pub turns: usize,
+    /// Seconds.
+    pub load: Option<u64>,
 }
 
 impl Report {
@@ -14,6 +16,7 @@ impl Report {
             filter: None,
             build: false,
             turns: 2_000,
+            load: None,
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -24,6 +27,10 @@ impl Report {
                 "--turns" => {
                     let number = args.next().and_then(|n| n.parse().ok());
                     report.turns = number.expect("--turns takes a number");
+                }
+                "--load" => {
+                    let number = args.next().and_then(|n| n.parse().ok());
+                    report.load = Some(number.expect("--load takes seconds"));
                 }
                 word => report.filter = Some(word.to_string()),
             }

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod local_model;
 pub mod model;
 pub mod proc;
+pub mod schema;
 pub mod ws;
 
 pub use gateway::{Gateway, Setup};

@@ -2,6 +2,8 @@
 
 mod official;
 mod official_against_ours;
+mod official_commands;
 mod ours_against_original;
 mod recordings;
+pub mod server;
 mod shape;

@@ -1,6 +1,7 @@
 //! The official client 2026.2.3: found, or installed once below `target/` by the script that comes
 //! with the reading material.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -50,7 +51,7 @@ fn find() -> Result<PathBuf, String> {
 }
 
 /// Runs the client to its end with nothing of our environment but `PATH`; killed after two minutes.
-pub fn run(args: &[&str], env: &[(&str, &str)]) -> Output {
+pub fn run(args: &[&str], env: &[(&str, impl AsRef<OsStr>)]) -> Output {
     let program = program().expect("the caller checked that it is here");
     let mut command = Command::new(program);
     command
@@ -60,7 +61,7 @@ pub fn run(args: &[&str], env: &[(&str, &str)]) -> Output {
         .env("NO_COLOR", "1")
         .env("TERM", "dumb")
         .env("TZ", "UTC")
-        .envs(env.iter().copied())
+        .envs(env.iter().map(|(name, value)| (name, value.as_ref())))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
