@@ -6,7 +6,7 @@
 use crate::harness::{Gateway, model::Reply, proc};
 use crate::report::{Report, mib};
 use openclaw::base::sys::poll::{For, Poll};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -24,7 +24,7 @@ const REQUESTS: [&str; 5] = [
     r#""method":"health""#,
     r#""method":"last-heartbeat""#,
     r#""method":"sessions.list","params":{"limit":10}"#,
-    r#""method":"system-presence""#,
+    r#""method":"agents.list","params":{}"#,
     r#""method":"chat.history","params":{"sessionKey":"agent:main:talk","limit":20}"#,
 ];
 
@@ -105,7 +105,12 @@ fn turns(gateway: &Gateway, over: &AtomicBool) {
                 "idempotencyKey": format!("load-{turn}"),
             }),
         );
-        ws.event_where("chat", |payload| payload["state"] == "final");
+        let ended = |event: &Value| event["payload"]["state"] == "final";
+        while !over.load(Ordering::Relaxed) {
+            if ws.events_within(PAUSE).iter().any(ended) {
+                break;
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod chat;
 mod control;
 mod hostile;
+mod official_ui;
 mod settings;
 mod webdriver;
 

@@ -1,6 +1,6 @@
 //! Ours and the original side by side.
 
-mod official;
+pub mod official;
 mod official_against_ours;
 mod official_commands;
 mod ours_against_original;
