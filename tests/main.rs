@@ -5,6 +5,7 @@ mod browser;
 mod chat;
 mod cli;
 mod config;
+mod config_write;
 mod ctl;
 mod faults;
 mod frames;

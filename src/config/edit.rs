@@ -1,9 +1,10 @@
 //! Changing the file: under a lock, validated before anything is written, with five backups.
 //!
-//! The raw tree is edited, so `${NAME}`, `$include` and `~` survive; comments do not. A link is
-//! written through.
+//! The raw tree is edited, so `${NAME}`, `$include` and `~` survive, and comments where there are
+//! some (`layout`). A link is written through. What an included file says is not changed from
+//! here: an edit that would have to is refused.
 
-use super::{Env, Paths, Snapshot, load, path, text};
+use super::{Env, Paths, Snapshot, include, layout, literal, load, migrate, path, text};
 use crate::base::exit::{self, Exit, Report};
 use crate::base::{atomic, lock, time};
 use serde_json::{Map, Value, json};
@@ -29,8 +30,18 @@ pub enum Error {
     Value(String),
     /// There is a file, but no tree in it to change.
     Unreadable(Box<Snapshot>),
+    /// There is a file, and the caller does not say which state of it he saw.
+    NoBase,
     /// Somebody wrote the file since the caller read it.
     Changed,
+    /// A whole new text that is no JSON5.
+    Syntax(String),
+    /// A patch that is no object.
+    NotAnObject,
+    /// What the edit changes stands in these files, not in this one.
+    Included(Vec<PathBuf>),
+    /// A patch needs a valid file to be put on.
+    Broken(Box<Snapshot>),
     /// The result would not be valid; nothing was written.
     Invalid(Box<Snapshot>),
     Lock(lock::Error),
@@ -63,68 +74,167 @@ pub fn set(paths: &Paths, env: &Env, typed: &str, new: Value) -> Result<Snapshot
     if new.is_string() && model.contains(&segments.join(".").as_str()) {
         segments.push("primary".into());
     }
-    change(paths, env, None, |tree| {
-        path::set(tree, &segments, new).map_err(Error::Path)
+    change(paths, env, |tree| {
+        path::set(tree, &segments, new.clone()).map_err(Error::Path)
     })
 }
 
 pub fn unset(paths: &Paths, env: &Env, typed: &str) -> Result<Snapshot, Error> {
     let segments = path::parse(typed).map_err(Error::Path)?;
-    change(paths, env, None, |tree| {
-        match path::unset(tree, &segments) {
-            true => Ok(()),
-            false => Err(Error::NotFound(typed.trim().into())),
-        }
+    change(paths, env, |tree| match path::unset(tree, &segments) {
+        true => Ok(()),
+        false => Err(Error::NotFound(typed.trim().into())),
     })
 }
 
-/// Puts a whole tree in the place of the present one.
-pub fn replace(
-    paths: &Paths,
-    env: &Env,
-    base_hash: Option<&str>,
-    tree: Value,
-) -> Result<Snapshot, Error> {
-    change(paths, env, base_hash, |old| {
-        *old = tree;
-        Ok(())
-    })
+/// Which state of the file an edit is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Base<'a> {
+    /// Whatever is there when the lock is had.
+    Latest,
+    /// The one with this hash; without one only a file that does not exist yet.
+    Seen(Option<&'a str>),
 }
 
-/// Reads, lets `edit` change the raw tree, validates, writes. With `base_hash` the file must still
-/// be the one the caller saw. Returns what is in force afterwards.
+/// What an edit led to.
+#[derive(Debug)]
+pub struct Done {
+    pub before: Snapshot,
+    /// In force from now on.
+    pub after: Snapshot,
+}
+
+/// Reads, lets `edit` change the raw tree, validates, writes. `edit` may be called twice. Returns
+/// what is in force afterwards.
 pub fn change(
     paths: &Paths,
     env: &Env,
-    base_hash: Option<&str>,
-    edit: impl FnOnce(&mut Value) -> Result<(), Error>,
+    edit: impl Fn(&mut Value) -> Result<(), Error>,
 ) -> Result<Snapshot, Error> {
+    let done = within_lock(paths, env, Base::Latest, |before| changed(before, &edit))?;
+    Ok(done.after)
+}
+
+/// Puts a whole text in the place of the present one. When a machine made it (a form sends what it
+/// was shown) what it left alone stays as it is in the file.
+pub fn replace(paths: &Paths, env: &Env, base: Base, raw: &str) -> Result<Done, Error> {
+    within_lock(paths, env, base, |before| {
+        let sent = text::parse_or_syntax_error(raw).map_err(Error::Syntax)?;
+        let machine = [text::pretty(&sent).trim_end().to_string(), sent.to_string()];
+        Ok(match machine.iter().any(|form| form == raw.trim()) {
+            true => (literal::restore(before, env, sent), before.raw.clone()),
+            false => (sent, Some(raw.to_string())),
+        })
+    })
+}
+
+/// Lays an object over the present one: objects merge, null removes, anything else replaces.
+pub fn patch(paths: &Paths, env: &Env, base: Base, raw: &str) -> Result<Done, Error> {
+    within_lock(paths, env, base, |before| {
+        if !before.valid {
+            return Err(Error::Broken(Box::new(before.clone())));
+        }
+        let patch = text::parse_or_syntax_error(raw).map_err(Error::Syntax)?;
+        if !patch.is_object() {
+            return Err(Error::NotAnObject);
+        }
+        changed(before, &|tree: &mut Value| {
+            merge(tree, &patch);
+            migrate::run(tree);
+            Ok(())
+        })
+    })
+}
+
+/// RFC 7396.
+fn merge(tree: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *tree = patch.clone();
+        return;
+    };
+    if !tree.is_object() {
+        *tree = Value::Object(Map::new());
+    }
+    let Some(map) = tree.as_object_mut() else {
+        return;
+    };
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(map.shift_remove(key)),
+            value => merge(map.entry(key.clone()).or_insert(Value::Null), value),
+        }
+    }
+}
+
+/// The tree to be written and the text whose comments it keeps.
+type Draft = (Value, Option<String>);
+
+fn changed(
+    before: &Snapshot,
+    edit: &dyn Fn(&mut Value) -> Result<(), Error>,
+) -> Result<Draft, Error> {
+    if !before.parsed.is_object() {
+        return Err(Error::Unreadable(Box::new(before.clone())));
+    }
+    let mut tree = before.parsed.clone();
+    let edited = edit(&mut tree);
+    if !before.includes.is_empty() {
+        let whole = |tree: &Value| include::resolve(tree.clone(), &before.path, &mut Vec::new());
+        if let Ok(mut wanted) = whole(&before.parsed) {
+            let known = edit(&mut wanted).is_ok();
+            if known && (edited.is_err() || whole(&tree).as_ref() != Ok(&wanted)) {
+                return Err(Error::Included(before.includes.clone()));
+            }
+        }
+    }
+    edited?;
+    Ok((tree, before.raw.clone()))
+}
+
+fn within_lock(
+    paths: &Paths,
+    env: &Env,
+    base: Base,
+    draft: impl FnOnce(&Snapshot) -> Result<Draft, Error>,
+) -> Result<Done, Error> {
     let _lock = lock::take(&paths.ours().join("config.lock"), "config edit", PATIENCE)
         .map_err(Error::Lock)?;
     let before = load::load(paths, env);
-    if base_hash.is_some_and(|hash| hash != before.hash) {
-        return Err(Error::Changed);
+    match base {
+        Base::Seen(None) if before.exists => return Err(Error::NoBase),
+        Base::Seen(Some(hash)) if before.exists && hash != before.hash => {
+            return Err(Error::Changed);
+        }
+        _ => {}
     }
-    if !before.parsed.is_object() {
-        return Err(Error::Unreadable(Box::new(before)));
-    }
-    let mut tree = before.parsed.clone();
-    edit(&mut tree)?;
+    let (mut tree, old) = draft(&before)?;
     if before.exists && tree == before.parsed {
         return match before.valid {
-            true => Ok(before),
+            true => Ok(Done {
+                after: before.clone(),
+                before,
+            }),
             false => Err(Error::Invalid(Box::new(before))),
         };
     }
     stamp(&mut tree);
-    let tree = super::keys::check::in_table_order(&super::keys::ROOT, tree);
-    let raw = text::pretty(&tree);
+    let raw = old
+        .filter(|old| layout::has_comments(old))
+        .and_then(|old| layout::rewrite(&old, &tree))
+        .unwrap_or_else(|| {
+            let ordered = super::keys::check::in_table_order(&super::keys::ROOT, tree);
+            text::pretty(&ordered)
+        });
     let after = load::from_text(paths, env, raw.clone());
     if !after.valid {
         return Err(Error::Invalid(Box::new(after)));
     }
+    // Who edits by hand takes no lock of ours: what was saved meanwhile is not written over.
+    if load::load(paths, env).hash != before.hash {
+        return Err(Error::Changed);
+    }
     write(&paths.config, raw.as_bytes())?;
-    Ok(after)
+    Ok(Done { before, after })
 }
 
 fn stamp(tree: &mut Value) {
@@ -210,9 +320,21 @@ impl fmt::Display for Error {
                 }
                 f.write_str("\nRun `openclaw doctor` to repair, then retry.")
             }
+            Error::NoBase => f.write_str("config base hash required; re-run config.get and retry"),
             Error::Changed => {
                 f.write_str("config changed since last load; re-run config.get and retry")
             }
+            Error::Syntax(err) => f.write_str(err),
+            Error::NotAnObject => f.write_str("config.patch raw must be an object"),
+            Error::Included(files) => {
+                let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+                write!(
+                    f,
+                    "this setting comes from an included file ({}); change it there",
+                    names.join(", ")
+                )
+            }
+            Error::Broken(_) => f.write_str("invalid config; fix before patching"),
             Error::Invalid(snapshot) => match snapshot.issues.first() {
                 Some(first) => {
                     let place = match first.path.as_str() {
@@ -303,7 +425,7 @@ mod tests {
 
     #[test]
     fn only_the_touched_key_and_the_stamp_change() {
-        let place = Place::new("{gateway:{auth:{token:'${TOK}'}},logging:{file:'~/x'}, // c\n}");
+        let place = Place::new("{gateway:{auth:{token:'${TOK}'}},logging:{file:'~/x'}, \n}");
         let after = place.set("gateway.port", "18790").unwrap();
         assert_eq!(after.config.gateway.port, Some(18790));
         assert_eq!(after.value["gateway"]["auth"]["token"], "resolved");
@@ -408,8 +530,61 @@ mod tests {
         place.set("gateway.port", "5").unwrap();
         assert!(fs::read_link(&place.paths.config).is_ok());
         assert!(fs::read_to_string(&real).unwrap().contains("\"port\": 5"));
-        let error = replace(&place.paths, &place.env, Some(&hash), json!({})).unwrap_err();
-        assert!(matches!(error, Error::Changed));
+        let replace = |base| replace(&place.paths, &place.env, base, "{}").unwrap_err();
+        assert!(matches!(replace(Base::Seen(Some(&hash))), Error::Changed));
+        assert!(matches!(replace(Base::Seen(None)), Error::NoBase));
+    }
+
+    #[test]
+    fn comments_stay_and_a_patch_is_merged() {
+        let place = Place::new("{\n  // the port\n  gateway: {port: 1, mode: 'local'},\n}\n");
+        place.set("gateway.port", "2").unwrap();
+        let raw = fs::read_to_string(&place.paths.config).unwrap();
+        assert!(raw.starts_with("{\n  // the port\n  gateway: {port: 2, mode: 'local'},\n"));
+        let hash = load::hash(&raw);
+        let base = Base::Seen(Some(&hash));
+        let patched = "{gateway:{mode:null,token:'t'},ui:{seamColor:'00aa00'}}";
+        let done = patch(&place.paths, &place.env, base, patched).unwrap();
+        assert_eq!(done.before.config.gateway.port, Some(2));
+        let mut tree = place.tree();
+        tree.as_object_mut().unwrap().shift_remove("meta");
+        assert_eq!(
+            tree,
+            json!({"gateway": {"port": 2, "auth": {"token": "t", "mode": "token"}}, "ui": {"seamColor": "00aa00"}})
+        );
+        assert!(
+            fs::read_to_string(&place.paths.config)
+                .unwrap()
+                .contains("// the port")
+        );
+        let said = |raw: &str| {
+            patch(&place.paths, &place.env, Base::Latest, raw)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(said("[]"), "config.patch raw must be an object");
+        assert!(said("{").starts_with("SyntaxError: JSON5: invalid end of input"));
+    }
+
+    #[test]
+    fn what_is_included_is_changed_where_it_stands() {
+        let place = Place::new("{$include:'part.json',gateway:{port:1}}");
+        fs::write(
+            place.dir.join("part.json"),
+            "{ui:{seamColor:'00aa00'},tools:{allow:['read']}}",
+        )
+        .unwrap();
+        place.set("gateway.port", "2").unwrap();
+        place.set("ui.assistant.name", "Ada").unwrap();
+        let removed = unset(&place.paths, &place.env, "ui.seamColor").unwrap_err();
+        assert!(removed.to_string().contains("part.json"), "{removed}");
+        assert!(matches!(
+            place.set("tools.allow", "['write']"),
+            Err(Error::Included(_))
+        ));
+        let tree = place.tree();
+        assert_eq!(tree["$include"], "part.json");
+        assert_eq!(tree["ui"], json!({"assistant": {"name": "Ada"}}));
     }
 
     #[test]

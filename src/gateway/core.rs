@@ -16,6 +16,7 @@ use super::link::Supervisor;
 use super::outbox::Flusher;
 use super::pool::Pool;
 use super::presence::Presence;
+use super::restart::Restarts;
 use super::system_events::SystemEvents;
 use crate::base::sys::process;
 use crate::base::time::now_ms;
@@ -48,6 +49,7 @@ pub struct Core {
     /// The HTTP server behind the front; runs once it is needed.
     pub plane: Plane,
     pub started: Instant,
+    pub restarts: Restarts,
     /// Process id of the tool runner, 0 when there is none: local peers below it are confined.
     pub exec_pid: AtomicU32,
     /// A client left since the heap was last trimmed.
@@ -78,6 +80,7 @@ impl Core {
             probe: Probe::new(&config, &listen),
             plane: Plane::default(),
             started: Instant::now(),
+            restarts: Restarts::default(),
             exec_pid: AtomicU32::new(0),
             departed: AtomicBool::new(false),
             main: OnceLock::new(),

@@ -11,6 +11,7 @@ use super::health;
 use super::link::{self, Child};
 use super::local_model;
 use super::reload::{Asked, Outcome, Reloader};
+use super::restart;
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::{fds, process};
@@ -120,6 +121,11 @@ fn start() -> Result<Started, Error> {
         }
     });
     core.agents.recover();
+    restart::take_note(
+        core.config.paths(),
+        &core.system_events,
+        &core.agents.sessions.defaults(),
+    );
     let (sender, events) = crossbeam_channel::bounded(QUEUE);
     core.attach_main(sender.clone());
     std::thread::Builder::new()

@@ -32,6 +32,7 @@ pub mod pending;
 pub mod pool;
 pub mod presence;
 pub mod reload;
+pub mod restart;
 pub mod runs;
 mod session_patch;
 pub mod sessions;

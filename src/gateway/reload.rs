@@ -165,6 +165,10 @@ impl Reloader {
     fn restart(&self, paths: &[String]) -> Outcome {
         let names = Plan::names(paths);
         log::info!(target: TARGET, "config change requires gateway restart ({names})");
+        // One that an operator asked for is coming anyway.
+        if self.core.restarts.is_planned() {
+            return Outcome::Stays;
+        }
         self.core.supervisor.restart("config change");
         Outcome::Restarts
     }

@@ -109,7 +109,7 @@ pub fn prepare(paths: &Paths, env: &Env, say: &mut dyn FnMut(&str)) -> Result<Pr
         return Err(Error::Invalid(snapshot.complaint()));
     }
     let (model, why, provider) = choose(&snapshot, say);
-    let snapshot = edit::change(paths, env, None, |tree| {
+    let snapshot = edit::change(paths, env, |tree| {
         fill(tree, paths, &model, provider.as_ref());
         Ok(())
     })

@@ -8,7 +8,8 @@ use super::{
     sessions, system,
 };
 use crate::wire::gateway::{
-    agent as agent_wire, chat as chat_wire, heartbeat as heartbeat_wire, sessions as sessions_wire,
+    agent as agent_wire, chat as chat_wire, config as config_wire, heartbeat as heartbeat_wire,
+    sessions as sessions_wire,
 };
 use crate::wire::shape::{NONE, OPEN, Shape};
 
@@ -61,9 +62,9 @@ pub static TABLE: &[Method] = &[
     absent("tts.convert", Write, TTS),
     absent("tts.setProvider", Write, TTS),
     pooled("config.get", Admin, NONE, config::get),
-    absent("config.set", Admin, CONFIG),
-    absent("config.apply", Admin, CONFIG),
-    absent("config.patch", Admin, CONFIG),
+    pooled("config.set", Admin, config_wire::SET, config::set),
+    pooled("config.apply", Admin, config_wire::APPLY, config::apply),
+    pooled("config.patch", Admin, config_wire::APPLY, config::patch),
     absent("config.schema", Admin, CONFIG),
     absent("exec.approvals.get", Admin, APPROVALS),
     absent("exec.approvals.set", Admin, APPROVALS),

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod chat;
+pub mod config;
 pub mod frame;
 pub mod health;
 pub mod heartbeat;
