@@ -71,6 +71,7 @@ fn a_client_that_asks_and_never_reads_holds_up_nobody() {
     greedy
         .socket()
         .get_ref()
+        .tcp()
         .set_write_timeout(Some(Duration::from_millis(300)))
         .unwrap();
     // Ends when the gateway stops reading and both kernels' buffers are full.

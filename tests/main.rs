@@ -29,5 +29,6 @@ mod session_state;
 mod sessions;
 mod supervisor;
 mod tidy;
+mod tls;
 mod tools;
 mod turn;

@@ -74,6 +74,11 @@ impl Stream {
     pub fn remote(target: &Target, deadline: Instant) -> io::Result<Stream> {
         let url = Url::parse(&target.url)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a gateway URL"))?;
+        if target.pin.is_some() && !url.tls {
+            return Err(tls::failed(
+                "gateway tls fingerprint requires wss:// gateway url".into(),
+            ));
+        }
         let tcp = dial(url.host, url.port, deadline)?;
         // One small frame each way: waiting to fill a packet only adds delay.
         tcp.set_nodelay(true)?;
@@ -82,7 +87,7 @@ impl Stream {
             true => Wire::Tls(Box::new(tls::Stream::open(
                 tcp,
                 url.host,
-                target.tls_fingerprint.as_deref(),
+                target.pin.as_ref(),
             )?)),
         };
         Ok(Stream {

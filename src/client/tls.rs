@@ -2,6 +2,8 @@
 //! the config names (a self-signed gateway).
 
 use crate::base::hex;
+use crate::config::client::Pin;
+use crate::net::certificate;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -14,7 +16,15 @@ pub struct Stream(StreamOwned<ClientConnection, TcpStream>);
 
 impl Stream {
     /// Nothing is sent yet: the handshake runs with the first read or write, under its deadline.
-    pub fn open(tcp: TcpStream, host: &str, fingerprint: Option<&str>) -> io::Result<Stream> {
+    pub fn open(tcp: TcpStream, host: &str, pin: Option<&Pin>) -> io::Result<Stream> {
+        let fingerprint = match pin {
+            Some(Pin::Given(text)) => Some(plain(text)),
+            Some(Pin::Own(path)) => {
+                let own = certificate::fingerprint(path);
+                Some(own.map_err(|err| failed(err.to_string()))?)
+            }
+            None => None,
+        };
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -23,7 +33,7 @@ impl Stream {
             Some(fingerprint) => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(Pinned {
-                    fingerprint: plain(fingerprint),
+                    fingerprint,
                     provider,
                 }))
                 .with_no_client_auth(),
@@ -57,6 +67,11 @@ impl Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// In the form that the errors of the handshake have, too.
+pub fn failed(why: String) -> io::Error {
+    io::Error::other(rustls::Error::General(why))
 }
 
 /// Lower-case hex without colons and without the `sha256:` some tools print in front.

@@ -4,7 +4,7 @@
 //! counts, so a secret of this machine is never sent to a gateway somebody named. The gateway of
 //! this machine is reached by its socket when there is one: no secret is needed there.
 
-use super::{Snapshot, listen, tailnet};
+use super::{Snapshot, listen, tailnet, tls};
 use crate::base::exit::Report;
 use crate::base::secret::Secret;
 use std::fmt;
@@ -27,13 +27,21 @@ pub struct Target {
     pub socket: Option<PathBuf>,
     pub token: Option<Secret>,
     pub password: Option<Secret>,
-    /// SHA-256 of the certificate the remote gateway must show.
-    pub tls_fingerprint: Option<String>,
+    /// The one certificate the gateway may show; without, the authorities decide.
+    pub pin: Option<Pin>,
     /// `local loopback`, `cli --url`, `config gateway.remote.url`, …
     pub source: &'static str,
     pub config: PathBuf,
     /// Only for a gateway of this machine.
     pub bind: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// Its SHA-256, as the user wrote it.
+    Given(String),
+    /// That of this machine's gateway, in this file.
+    Own(PathBuf),
 }
 
 #[derive(Debug)]
@@ -69,7 +77,7 @@ pub fn resolve(snapshot: &Snapshot, flags: &ClientFlags) -> Result<Target, Error
             socket: None,
             token: flags.token.clone(),
             password: flags.password.clone(),
-            tls_fingerprint: None,
+            pin: None,
             source: "cli --url",
             config,
             bind: None,
@@ -98,17 +106,15 @@ pub fn resolve(snapshot: &Snapshot, flags: &ClientFlags) -> Result<Target, Error
             socket: None,
             token,
             password,
-            tls_fingerprint: gateway.remote.tls_fingerprint.clone(),
+            pin: named(&gateway.remote.tls_fingerprint).map(Pin::Given),
             source: "config gateway.remote.url",
             config,
             bind: None,
         });
     }
     let (host, source) = local_host(snapshot);
-    let scheme = match gateway.tls.get("enabled") == Some(&true.into()) {
-        true => "wss",
-        false => "ws",
-    };
+    let own = tls::of(snapshot);
+    let scheme = if own.is_some() { "wss" } else { "ws" };
     // Who gives a secret wants it judged; the socket would let everybody of this uid in.
     let explicit = flags.token.is_some() || flags.password.is_some();
     let socket = snapshot.paths.gateway_sock();
@@ -120,7 +126,7 @@ pub fn resolve(snapshot: &Snapshot, flags: &ClientFlags) -> Result<Target, Error
         socket: (!explicit && socket.exists()).then_some(socket),
         token,
         password,
-        tls_fingerprint: None,
+        pin: own.map(|tls| Pin::Own(tls.cert)),
         source,
         config,
         bind: Some(gateway.bind.clone().unwrap_or_else(|| "loopback".into())),

@@ -3,6 +3,7 @@
 //! Port: flag, environment, file, 18789. Bind: flag, environment, file, loopback. Secrets on the
 //! server side: flag, file, environment. The texts of the refusals are the original's.
 
+use super::tls::{self, Tls};
 use super::{Snapshot, tailnet};
 use crate::base::secret::Secret;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -82,7 +83,8 @@ pub struct Listen {
     pub addresses: Vec<Address>,
     pub auth: Auth,
     pub tailscale: Tailscale,
-    pub tls: bool,
+    /// The certificate to show; without one the gateway speaks plainly.
+    pub tls: Option<Tls>,
     pub warnings: Vec<String>,
 }
 
@@ -161,7 +163,7 @@ fn resolve_with(
         addresses,
         auth,
         tailscale,
-        tls: gateway.tls.get("enabled") == Some(&true.into()),
+        tls: tls::of(snapshot),
         warnings,
     })
 }
@@ -294,9 +296,16 @@ impl Listen {
             .collect();
     }
 
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "wss",
+            None => "ws",
+        }
+    }
+
     /// `ws://127.0.0.1:18789`, of the first address.
     pub fn url(&self) -> String {
-        let scheme = if self.tls { "wss" } else { "ws" };
+        let scheme = self.scheme();
         match self.addresses.first() {
             Some(first) => format!("{scheme}://{}", first.addr),
             None => format!("{scheme}://127.0.0.1:{}", self.port),

@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod substitute;
 pub mod tailnet;
 pub mod text;
+pub mod tls;
 
 pub use env::Env;
 pub use live::{Live, Refused};

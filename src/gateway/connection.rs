@@ -11,7 +11,6 @@ use super::handshake::{self, Accepted, Facts, Refused, short};
 use super::hello;
 use super::outbox::{Outbox, Slow};
 use crate::base::id;
-use crate::base::sys::poll::{For, wait_one};
 use crate::base::sys::stack;
 use crate::base::time::now_ms;
 use crate::net::frame;
@@ -20,7 +19,6 @@ use crate::net::stream::Stream;
 use crate::wire::gateway::frame::{Event, MAX_PAYLOAD, Response};
 use serde_json::json;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
@@ -298,10 +296,7 @@ impl Read for Io {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.held = None;
         if let Some(at) = self.deadline {
-            let left = at.saturating_duration_since(Instant::now());
-            if !wait_one(self.stream.as_fd(), For::Reading, Some(left))? {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
+            return self.stream.receive_by(buf, at);
         }
         loop {
             match (&*self.stream).read(buf) {
@@ -312,7 +307,7 @@ impl Read for Io {
                     self.settle(None)?;
                 }
                 other => {
-                    if !self.settling && self.deadline.is_none() {
+                    if !self.settling {
                         self.settle(Some(SETTLE))?;
                     }
                     return other;

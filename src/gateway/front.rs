@@ -8,14 +8,16 @@ use super::connection;
 use super::core::Core;
 use super::handshake::{Facts, Trust};
 use super::http::plane::{self, Ticket};
+use crate::net::certificate::Certificate;
 use crate::net::head::{self, Head, Input};
 use crate::net::listen::{self, Accepting, Admitted, Listener, Service};
 use crate::net::relay::{self, Body};
 use crate::net::stream::{Peer, Stream};
+use crate::net::tls::Refused;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// From the opened connection to its first byte, and from there to the whole head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -27,7 +29,11 @@ const CANVAS_SOCKET: &str = "/__openclaw__/ws";
 /// Said by us, since the body is read before the plane is asked.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-struct Front(Arc<Core>);
+struct Front {
+    core: Arc<Core>,
+    /// What TCP clients are shown; without one they speak plainly.
+    certificate: Option<Arc<Certificate>>,
+}
 
 /// Where a request goes.
 enum Route<'a> {
@@ -50,25 +56,49 @@ enum Route<'a> {
 }
 
 /// Starts accepting on all listeners.
-pub fn serve(core: &Arc<Core>, listeners: Vec<Listener>) -> io::Result<Accepting> {
-    listen::start(listeners, Arc::new(Front(core.clone())))
+pub fn serve(
+    core: &Arc<Core>,
+    listeners: Vec<Listener>,
+    certificate: Option<Arc<Certificate>>,
+) -> io::Result<Accepting> {
+    let core = core.clone();
+    listen::start(listeners, Arc::new(Front { core, certificate }))
 }
 
 impl Service for Front {
     fn serve(&self, connection: Admitted) {
-        if let Some(connection) = self.attend(connection) {
-            drop(connection);
-            self.0.departed();
+        let peer = connection.peer;
+        match self.secured(connection) {
+            Ok(connection) => {
+                if let Some(connection) = self.attend(connection) {
+                    drop(connection);
+                    self.core.departed();
+                }
+            }
+            Err(why) => {
+                log::debug!("refused {peer}: {why}");
+                self.core.departed();
+            }
         }
     }
 
     fn is_shared(&self, ip: IpAddr) -> bool {
-        let config = self.0.config.current();
+        let config = self.core.config.current();
         auth::is_trusted(ip, &config.config.gateway.trusted_proxies)
     }
 }
 
 impl Front {
+    /// Local sockets and a gateway without TLS stay as they are.
+    fn secured(&self, connection: Admitted) -> Result<Admitted, Refused> {
+        match (&self.certificate, connection.peer) {
+            (Some(certificate), Peer::Ip(_)) => {
+                connection.secured(certificate.config(), Instant::now() + HEAD_TIME)
+            }
+            _ => Ok(connection),
+        }
+    }
+
     /// Answers requests until one is the last, and gives the connection back; one that became a
     /// WebSocket is given on.
     fn attend(&self, connection: Admitted) -> Option<Admitted> {
@@ -100,7 +130,7 @@ impl Front {
                 Route::Gateway { facts, key } => {
                     let rest = input.into_rest(len);
                     drop(stream);
-                    connection::serve(&self.0, connection, facts, &key, rest);
+                    connection::serve(&self.core, connection, facts, &key, rest);
                     return None;
                 }
                 Route::Plane {
@@ -137,7 +167,7 @@ impl Front {
         }
         if ["GET", "HEAD"].contains(&head.method) && !head.has_body() {
             let last = head.closes();
-            if let Some(answer) = self.0.probe.answer(&self.0, &head, last) {
+            if let Some(answer) = self.core.probe.answer(&self.core, &head, last) {
                 return Route::Probe { answer, last };
             }
         }
@@ -145,10 +175,10 @@ impl Front {
             Ok(body) => body,
             Err(status) => return Route::Refuse(status),
         };
-        let trust = Trust::of(&peer, &self.0);
-        let ticket = self.0.plane.ticket();
+        let trust = Trust::of(&peer, &self.core);
+        let ticket = self.core.plane.ticket();
         Route::Plane {
-            head: self.0.plane.rewritten(&head, peer, trust, &ticket),
+            head: self.core.plane.rewritten(&head, peer, trust, &ticket),
             ticket,
             body,
             waits: head.lists("expect", "100-continue"),
@@ -180,7 +210,7 @@ impl Front {
             }
             Err(err) => return log::debug!("relay: {err}"),
         };
-        let plane = match plane::connect(&self.0) {
+        let plane = match plane::connect(&self.core) {
             Ok(plane) => Stream::Unix(plane),
             Err(err) => {
                 log::error!("cannot reach the HTTP plane: {err}");
@@ -190,6 +220,8 @@ impl Front {
         if let Err(err) = relay::relay(stream, &plane, request, body, &ticket.gone) {
             log::debug!("relay: {err}");
         }
+        // The answer may end with the connection: TLS must say that it is whole.
+        stream.finish();
     }
 }
 

@@ -31,7 +31,7 @@ impl Gateway {
         let addr = tcp.local_addr().unwrap();
         let unix = UnixListener::bind(dir.join("gateway.sock")).unwrap();
         let listeners = vec![Listener::Tcp(tcp), Listener::Unix(unix)];
-        let accepting = front::serve(&core, listeners).unwrap();
+        let accepting = front::serve(&core, listeners, None).unwrap();
         Gateway {
             core,
             addr,

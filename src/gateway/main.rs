@@ -16,6 +16,7 @@ use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::{fds, process};
 use crate::config::{Live, Paths, listen, profile};
+use crate::net::certificate::{self, Certificate};
 use crate::net::listen::Listener;
 use crate::supervisor::{args, listeners, spawn};
 use crate::wire::control::{FD_VARIABLE, Flags, Limits, ToCore, Worker};
@@ -66,6 +67,7 @@ struct Listeners {
 struct Started {
     core: Arc<Core>,
     listeners: Listeners,
+    certificate: Option<Arc<Certificate>>,
     events: Receiver<Event>,
     flags: Flags,
 }
@@ -82,6 +84,7 @@ enum Error {
     Protocol(u32),
     Profile(profile::Error),
     Listen(listen::Error),
+    Certificate(certificate::Error),
     Accept(io::Error),
     Thread(io::Error),
 }
@@ -108,6 +111,10 @@ fn start() -> Result<Started, Error> {
     if let Err(err) = process::forbid_dumps() {
         log::warn!("this process may be traced: {err}");
     }
+    let certificate = match &listen.tls {
+        Some(files) => Some(Certificate::open(files).map_err(Error::Certificate)?),
+        None => None,
+    };
     let core = Core::new(live, listen);
     core.supervisor.attach(control);
     let asker = Arc::downgrade(&core);
@@ -136,6 +143,7 @@ fn start() -> Result<Started, Error> {
     Ok(Started {
         core,
         listeners,
+        certificate: certificate.map(Arc::new),
         events,
         flags: *flags,
     })
@@ -199,19 +207,25 @@ fn serve(started: Started) -> Result<(), Error> {
     let Started {
         core,
         listeners,
+        certificate,
         events,
         flags,
     } = started;
     let addresses = listeners.addresses();
-    let status = status(&addresses);
+    let scheme = core.listen.scheme();
+    let status = status(scheme, &addresses);
     for addr in &addresses {
-        log::info!(target: "gateway", "listening on ws://{addr} (PID {})", std::process::id());
+        log::info!(target: "gateway", "listening on {scheme}://{addr} (PID {})", std::process::id());
+    }
+    if let Some(certificate) = &certificate {
+        log::info!(target: "gateway", "TLS certificate sha256 {}", certificate.fingerprint());
     }
     if let Some(file) = logging::file() {
         log::info!(target: "gateway", "log file: {}", file.display());
     }
     let _lock = listeners.lock;
-    let mut accepting = front::serve(&core, listeners.front).map_err(Error::Accept)?;
+    let mut accepting =
+        front::serve(&core, listeners.front, certificate.clone()).map_err(Error::Accept)?;
     core.supervisor.ready(status.clone());
     local_model::follow(core.config.paths(), &core.supervisor);
     core.heartbeat.start(&core);
@@ -239,6 +253,9 @@ fn serve(started: Started) -> Result<(), Error> {
                 core.tick();
                 if ticks % SWEEP_EVERY == 0 {
                     core.sweep();
+                    if let Some(certificate) = &certificate {
+                        certificate.refresh();
+                    }
                 }
                 continue;
             }
@@ -269,6 +286,9 @@ fn serve(started: Started) -> Result<(), Error> {
             }
             Event::Control(ToCore::Ping) => core.supervisor.ready(status.clone()),
             Event::Control(ToCore::Reload) => {
+                if let Some(certificate) = &certificate {
+                    certificate.refresh();
+                }
                 // A fresh core says so itself.
                 if reloader.reload(Asked::Plainly) == Outcome::Stays {
                     core.supervisor.ready(status.clone());
@@ -319,10 +339,10 @@ impl Listeners {
 }
 
 /// One line for `systemctl status`.
-fn status(addresses: &[SocketAddr]) -> String {
+fn status(scheme: &str, addresses: &[SocketAddr]) -> String {
     let urls: Vec<String> = addresses
         .iter()
-        .map(|addr| format!("ws://{addr}"))
+        .map(|addr| format!("{scheme}://{addr}"))
         .collect();
     format!("listening on {}", urls.join(", "))
 }
@@ -340,6 +360,7 @@ impl fmt::Display for Error {
             ),
             Error::Profile(err) => err.fmt(f),
             Error::Listen(err) => err.fmt(f),
+            Error::Certificate(err) => err.fmt(f),
             Error::Accept(err) => write!(f, "cannot accept connections: {err}"),
             Error::Thread(err) => write!(f, "cannot start a thread: {err}"),
         }
@@ -351,6 +372,7 @@ impl Report for Error {
         match self {
             Error::NoSupervisor => Exit::Usage,
             Error::Listen(err) => err.exit(),
+            Error::Certificate(err) => err.exit(),
             Error::Profile(err) => err.exit(),
             _ => Exit::Failed,
         }
@@ -363,6 +385,7 @@ impl Report for Error {
                 Some("the program was updated under a running gateway: restart the service".into())
             }
             Error::Listen(err) => err.hint(),
+            Error::Certificate(err) => err.hint(),
             Error::Profile(err) => err.hint(),
             _ => None,
         }

@@ -114,7 +114,8 @@ impl Outbox {
     /// Ends our direction once the close frame has left, so that a client which does not answer it
     /// ends too.
     fn finish_if_sent(&self, state: &State) {
-        if state.closing.is_some() && state.queue.is_empty() && !state.ended {
+        let sent = state.queue.is_empty() && !self.stream.has_unsent();
+        if state.closing.is_some() && sent && !state.ended {
             self.stream.finish();
         }
     }
@@ -155,6 +156,9 @@ impl Outbox {
             match self.stream.send_now(&rest) {
                 Ok(sent) if sent == rest.len() => {
                     state.partial = false;
+                    if self.stream.has_unsent() {
+                        self.park(state);
+                    }
                     return;
                 }
                 Ok(sent) => {
@@ -180,6 +184,10 @@ impl Outbox {
     /// Sends what the socket takes. Called by the flusher.
     fn flush(&self) {
         let mut state = self.state();
+        if self.stream.flush_now().is_err() {
+            self.end_locked(&mut state);
+            return;
+        }
         while let Some(front) = state.queue.front_mut() {
             match self.stream.send_now(front) {
                 Ok(sent) if sent == front.len() => {
@@ -214,15 +222,12 @@ impl Outbox {
         if state.closing.is_some_and(|at| at <= now) {
             self.end_locked(&mut state);
         }
-        if state.ended || (state.queue.is_empty() && state.closing.is_none()) {
+        let unsent = !state.queue.is_empty() || self.stream.has_unsent();
+        if state.ended || (!unsent && state.closing.is_none()) {
             state.parked = false;
             return None;
         }
-        let what = if state.queue.is_empty() {
-            For::HangUp
-        } else {
-            For::Writing
-        };
+        let what = if unsent { For::Writing } else { For::HangUp };
         Some((what, state.closing))
     }
 

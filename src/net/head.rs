@@ -1,11 +1,9 @@
 //! The head of an HTTP request: read with a deadline and a bound, parsed in place.
 
 use super::stream::Stream;
-use crate::base::sys::poll::{For, wait_one};
 use httparse::Header;
 use std::fmt;
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// Largest head, bytes: the bound of common servers, far above what browsers send.
@@ -65,17 +63,9 @@ impl Input {
             if searched >= MAX_HEAD {
                 return Err(Error::TooLarge);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !wait_one(stream.as_fd(), For::Reading, Some(left)).map_err(Error::Io)? {
-                return if searched == 0 {
-                    Ok(None)
-                } else {
-                    Err(Error::Late)
-                };
-            }
             let room = (searched.max(FIRST_READ)).min(MAX_HEAD - searched);
             self.0.resize(searched + room, 0);
-            let read = read_some(stream, &mut self.0[searched..]);
+            let read = stream.receive_by(&mut self.0[searched..], deadline);
             self.0
                 .truncate(searched + read.as_ref().copied().unwrap_or(0));
             match read {
@@ -83,6 +73,13 @@ impl Input {
                 Ok(0) => return Err(Error::Malformed),
                 Ok(_) if searched == 0 => deadline = Instant::now() + patience,
                 Ok(_) => {}
+                Err(err) if err.kind() == io::ErrorKind::TimedOut => {
+                    return if searched == 0 {
+                        Ok(None)
+                    } else {
+                        Err(Error::Late)
+                    };
+                }
                 Err(err) => return Err(Error::Io(err)),
             }
         }
@@ -100,15 +97,6 @@ impl Input {
     /// What was read beyond the first `len` bytes.
     pub fn into_rest(mut self, len: usize) -> Vec<u8> {
         self.0.split_off(len)
-    }
-}
-
-fn read_some(mut stream: &Stream, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match stream.read(buf) {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
     }
 }
 

@@ -2,8 +2,10 @@
 //! many there are.
 
 use super::stream::{Peer, Stream};
+use super::tls::{Refused, Tls};
 use crate::base::sys::peer;
 use crate::base::sys::poll::{For, Poll};
+use rustls::ServerConfig;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, TcpListener};
@@ -131,6 +133,20 @@ impl Accepting {
 }
 
 impl Admitted {
+    /// The same connection under TLS, once both have shaken hands; a client that does not is gone.
+    pub fn secured(self, config: Arc<ServerConfig>, until: Instant) -> Result<Admitted, Refused> {
+        let stream = match Arc::into_inner(self.stream) {
+            Some(Stream::Tcp(tcp)) => Stream::Tls(Box::new(Tls::accept(tcp, config, until)?)),
+            // Of another kind, or in use already: a mistake of ours, and no reason to go on plainly.
+            _ => return Err(Refused::Io(io::ErrorKind::Unsupported.into())),
+        };
+        Ok(Admitted {
+            stream: Arc::new(stream),
+            peer: self.peer,
+            place: self.place,
+        })
+    }
+
     /// The peer has had its first answer.
     pub fn attended(&self) {
         self.place.attended();

@@ -1,6 +1,7 @@
-//! Sockets and the bytes on them: accepting, request heads, WebSocket frames, relaying, outgoing
-//! HTTP.
+//! Sockets and the bytes on them: accepting, request heads, WebSocket frames, relaying, TLS,
+//! outgoing HTTP.
 
+pub mod certificate;
 mod dial;
 pub mod fetch;
 pub mod frame;
@@ -8,4 +9,6 @@ pub mod head;
 pub mod listen;
 pub mod policy;
 pub mod relay;
+mod selfsigned;
 pub mod stream;
+pub mod tls;

@@ -3,8 +3,8 @@
 
 use super::stream::Stream;
 use crate::base::cancel::Cancel;
-use crate::base::sys::poll::{self, For, Poll};
-use std::io::{self, Read};
+use crate::base::sys::poll::{For, Poll};
+use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -49,20 +49,28 @@ pub fn hold(client: &Stream, request: &mut Vec<u8>, mut body: Body) -> io::Resul
         if whole || request.len() >= full {
             return Ok(body);
         }
-        let in_time = poll::wait_one(client.as_fd(), For::Reading, Some(PATIENCE))?;
-        if !in_time || Instant::now() > until {
+        let now = Instant::now();
+        if now > until {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let mut part = Pending::default();
-        let read = part.fill_from(client, room)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        request.extend_from_slice(&part.bytes);
-        if let Body::Length(left) = &mut body {
-            *left -= read;
+        let have = request.len();
+        request.resize(have + bounded(room), 0);
+        let read = client.receive_by(&mut request[have..], now + PATIENCE);
+        request.truncate(have + read.as_ref().copied().unwrap_or(0));
+        match read? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                if let Body::Length(left) = &mut body {
+                    *left -= read as u64;
+                }
+            }
         }
     }
+}
+
+/// One read's worth.
+fn bounded(most: u64) -> usize {
+    usize::try_from(most).map_or(BUFFER, |most| most.min(BUFFER))
 }
 
 /// Sends `request` (the rewritten head and what was read of the body) to `plane`, passes on the
@@ -96,17 +104,22 @@ pub fn relay(
         let reads_client = up.is_empty() && left > 0;
         let mut poll = Poll::new();
         let from_client = reads_client.then(|| poll.add(client.as_fd(), For::Reading));
-        let to_client = (!down.is_empty()).then(|| poll.add(client.as_fd(), For::Writing));
+        let owed = !down.is_empty() || client.has_unsent();
+        let to_client = owed.then(|| poll.add(client.as_fd(), For::Writing));
         let to_plane = (!up.is_empty()).then(|| poll.add(plane.as_fd(), For::Writing));
-        let from_plane = down
-            .is_empty()
-            .then(|| poll.add(plane.as_fd(), For::Reading));
+        let from_plane = (!owed).then(|| poll.add(plane.as_fd(), For::Reading));
         let broken = poll.add(client.as_fd(), For::HangUp);
         let end = (left == 0 && !ended).then(|| poll.add(client.as_fd(), For::End));
 
         // Only the client can be late: the plane may think for as long as an agent's turn.
         let on_client = to_client.is_some() || (reads_client && owes);
-        let in_time = poll.wait(on_client.then_some(PATIENCE))?;
+        // TLS may hold what the socket does not show any more.
+        let here = reads_client && client.has_input();
+        let patience = match here {
+            true => Some(Duration::ZERO),
+            false => on_client.then_some(PATIENCE),
+        };
+        let in_time = poll.wait(patience)? || here;
         if !in_time || (owes && Instant::now() > body_until) {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -119,6 +132,7 @@ pub fn relay(
             gone.cancel();
         }
         if ready(to_client) {
+            client.flush_now()?;
             down.send_to(client)?;
         }
         if ready(to_plane) && up.send_to(plane).is_err() {
@@ -127,12 +141,13 @@ pub fn relay(
             left = 0;
             owes = false;
         }
-        if ready(from_client) {
-            let read = up.fill_from(client, left)?;
-            left = if read == 0 { 0 } else { left - read };
-            owes = left > 0 && !(body == Body::Open && up.bytes.ends_with(LAST_CHUNK));
+        if ready(from_client) || here {
+            if let Some(read) = up.fill_from(client, left)? {
+                left = if read == 0 { 0 } else { left - read };
+                owes = left > 0 && !(body == Body::Open && up.bytes.ends_with(LAST_CHUNK));
+            }
         }
-        if ready(from_plane) && down.fill_from(plane, u64::MAX)? == 0 {
+        if ready(from_plane) && down.fill_from(plane, u64::MAX)? == Some(0) {
             return Ok(());
         }
     }
@@ -153,26 +168,24 @@ impl Pending {
         Ok(())
     }
 
-    /// Reads at most `most` bytes from a socket that has some. 0 at its end.
-    fn fill_from(&mut self, mut stream: &Stream, most: u64) -> io::Result<u64> {
-        let room = usize::try_from(most).map_or(BUFFER, |most| most.min(BUFFER));
-        self.bytes.resize(room, 0);
+    /// Receives at most `most` bytes: 0 at the end, `None` when no whole record of TLS is there.
+    fn fill_from(&mut self, stream: &Stream, most: u64) -> io::Result<Option<u64>> {
+        self.bytes.resize(bounded(most), 0);
         self.sent = 0;
-        let read = loop {
-            match stream.read(&mut self.bytes) {
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                other => break other,
-            }
-        };
+        let read = stream.receive_now(&mut self.bytes);
         self.bytes.truncate(read.as_ref().copied().unwrap_or(0));
-        Ok(read? as u64)
+        match read {
+            Ok(read) => Ok(Some(read as u64)),
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(err) => Err(err),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
     fn pair() -> (Stream, UnixStream) {

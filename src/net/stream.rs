@@ -1,16 +1,20 @@
-//! One accepted connection, TCP or Unix: reads block, sends never do.
+//! One accepted connection, TCP, Unix or TLS over TCP: reads block, sends never do.
 
+use super::tls::Tls;
+use crate::base::sys::poll::{For, wait_one};
 use crate::base::sys::{peer, socket};
+use std::fmt;
 use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Tls>),
 }
 
 /// Who is at the other end, as far as the kernel knows.
@@ -21,9 +25,59 @@ pub enum Peer {
 }
 
 impl Stream {
-    /// Sends what the socket takes now.
+    /// Sends what the socket takes now. Over TLS the last record may be taken and not be sent
+    /// whole: see `has_unsent`.
     pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        socket::send_now(self, bytes)
+        match self {
+            Stream::Tls(tls) => tls.send_now(bytes),
+            _ => socket::send_now(self, bytes),
+        }
+    }
+
+    /// What `send_now` took has not left whole; `flush_now` goes on with it.
+    pub fn has_unsent(&self) -> bool {
+        match self {
+            Stream::Tls(tls) => tls.has_unsent(),
+            _ => false,
+        }
+    }
+
+    /// Sends on what was taken, as far as the socket goes.
+    pub fn flush_now(&self) -> io::Result<()> {
+        match self {
+            Stream::Tls(tls) => tls.flush_now(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Receives what is there now. `WouldBlock` when there is nothing, 0 at the end.
+    pub fn receive_now(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tls(tls) => tls.receive_now(room),
+            _ => socket::receive_now(self, room),
+        }
+    }
+
+    /// Something was received that the socket does not show any more.
+    pub fn has_input(&self) -> bool {
+        match self {
+            Stream::Tls(tls) => tls.has_input(),
+            _ => false,
+        }
+    }
+
+    /// The next bytes, waited for until `until`; `TimedOut` then.
+    pub fn receive_by(&self, room: &mut [u8], until: Instant) -> io::Result<usize> {
+        loop {
+            match self.receive_now(room) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if !wait_one(self.as_fd(), For::Reading, Some(left))? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
     }
 
     /// Ends both directions and wakes whoever reads.
@@ -32,6 +86,7 @@ impl Stream {
         let _ = match self {
             Stream::Tcp(tcp) => tcp.shutdown(Shutdown::Both),
             Stream::Unix(unix) => unix.shutdown(Shutdown::Both),
+            Stream::Tls(tls) => tls.tcp().shutdown(Shutdown::Both),
         };
     }
 
@@ -40,6 +95,10 @@ impl Stream {
         let _ = match self {
             Stream::Tcp(tcp) => tcp.shutdown(Shutdown::Write),
             Stream::Unix(unix) => unix.shutdown(Shutdown::Write),
+            Stream::Tls(tls) => {
+                tls.say_goodbye();
+                tls.tcp().shutdown(Shutdown::Write)
+            }
         };
     }
 
@@ -48,6 +107,7 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => tcp.set_read_timeout(after),
             Stream::Unix(unix) => unix.set_read_timeout(after),
+            Stream::Tls(tls) => tls.tcp().set_read_timeout(after),
         }
     }
 
@@ -55,6 +115,7 @@ impl Stream {
     pub fn local_ip(&self) -> Option<IpAddr> {
         match self {
             Stream::Tcp(tcp) => tcp.local_addr().ok().map(|a| a.ip()),
+            Stream::Tls(tls) => tls.tcp().local_addr().ok().map(|a| a.ip()),
             Stream::Unix(_) => None,
         }
     }
@@ -65,6 +126,19 @@ impl Read for &Stream {
         match self {
             Stream::Tcp(tcp) => (&*tcp).read(buf),
             Stream::Unix(unix) => (&*unix).read(buf),
+            Stream::Tls(tls) => tls.read(buf),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Ip(addr) => addr.ip().to_canonical().fmt(f),
+            Peer::Local(who) => match who.pid {
+                Some(pid) => write!(f, "pid {pid} of uid {}", who.uid),
+                None => write!(f, "uid {}", who.uid),
+            },
         }
     }
 }
@@ -74,6 +148,7 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(tcp) => tcp.as_fd(),
             Stream::Unix(unix) => unix.as_fd(),
+            Stream::Tls(tls) => tls.tcp().as_fd(),
         }
     }
 }

@@ -3,9 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{Ed25519KeyPair, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, WebSocket};
@@ -45,12 +51,52 @@ impl Default for Device {
 }
 
 pub struct Ws {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Wire>,
     events: VecDeque<Value>,
     responses: VecDeque<Value>,
     next_id: u64,
     pub nonce: String,
     pub hello: Value,
+}
+
+/// What is below the frames.
+pub enum Wire {
+    Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Wire {
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Wire::Tcp(tcp) => tcp,
+            Wire::Tls(tls) => tls.get_ref(),
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Wire::Tcp(tcp) => tcp.read(buf),
+            Wire::Tls(tls) => tls.read(buf),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Wire::Tcp(tcp) => tcp.write(buf),
+            Wire::Tls(tls) => tls.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Wire::Tcp(tcp) => tcp.flush(),
+            Wire::Tls(tls) => tls.flush(),
+        }
+    }
 }
 
 /// How a connection ended.
@@ -68,9 +114,36 @@ impl Ws {
     }
 
     pub fn open_with(port: u16, headers: &[(&str, &str)]) -> Ws {
+        Ws::over(Wire::Tcp(Ws::dial(port)), port, headers)
+    }
+
+    /// Over TLS, trusting the certificate in `pem` alone.
+    pub fn open_tls(port: u16, pem: &Path) -> Ws {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(pem).expect("a certificate") {
+            roots.add(certificate.expect("PEM")).expect("usable");
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "localhost".try_into().expect("a name");
+        let tls = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let wire = Wire::Tls(Box::new(StreamOwned::new(tls, Ws::dial(port))));
+        Ws::over(wire, port, &[])
+    }
+
+    fn dial(port: u16) -> TcpStream {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the gateway listens");
         stream.set_nodelay(true).expect("a TCP option");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+    }
+
+    /// `headers` may replace the Host that says where we went.
+    fn over(stream: Wire, port: u16, headers: &[(&str, &str)]) -> Ws {
         let mut request = tungstenite::client::IntoClientRequest::into_client_request(format!(
             "ws://127.0.0.1:{port}/"
         ))
@@ -274,12 +347,12 @@ impl Ws {
         }
     }
 
-    pub fn socket(&mut self) -> &mut WebSocket<TcpStream> {
+    pub fn socket(&mut self) -> &mut WebSocket<Wire> {
         &mut self.socket
     }
 
     fn timeout(&mut self, timeout: Option<Duration>) {
-        let stream = self.socket.get_ref();
+        let stream = self.socket.get_ref().tcp();
         stream.set_read_timeout(timeout).expect("a timeout");
     }
 

@@ -108,6 +108,45 @@ fn the_official_client_gets_through_every_operator_command() {
 }
 
 #[test]
+fn the_official_client_comes_in_over_tls_and_only_past_the_certificate_it_knows() {
+    let test = "the_official_client_comes_in_over_tls_and_only_past_the_certificate_it_knows";
+    if let Err(why) = official::program() {
+        return harness::skip(test, &why);
+    }
+    let mut setup = Setup::with_fake_model();
+    setup.config["gateway"]["tls"] = serde_json::json!({"enabled": true});
+    let gateway = setup.start();
+    // It finds our certificate where its own would be, and pins it.
+    assert_eq!(json(&ask(&gateway, &["health", "--json"]))["ok"], true);
+    let status = ask(&gateway, &["status"]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(text.contains("wss://127.0.0.1"), "{text}");
+    let call = ["gateway", "call", "config.get", "--json"];
+    assert_eq!(json(&ask(&gateway, &call))["valid"], true);
+
+    let dir = gateway.dir().join("far");
+    std::fs::create_dir_all(&dir).unwrap();
+    let far = |pin: &str| {
+        let config = serde_json::json!({"gateway": {"mode": "remote", "remote": {
+            "url": format!("wss://127.0.0.1:{}", gateway.port()),
+            "token": gateway.token(), "tlsFingerprint": pin,
+        }}});
+        std::fs::write(dir.join("openclaw.json"), config.to_string()).unwrap();
+        let dir = dir.to_str().expect("UTF-8");
+        let env = [
+            ("HOME", dir),
+            ("OPENCLAW_STATE_DIR", dir),
+            ("OPENCLAW_CONFIG_PATH", &format!("{dir}/openclaw.json")),
+        ];
+        official::run(&["health", "--json"], &env)
+    };
+    let cert = gateway.state().join("gateway/tls/gateway-cert.pem");
+    let pin = openclaw::net::certificate::fingerprint(&cert).unwrap();
+    assert!(far(&pin).status.success());
+    assert!(!far(&"ab".repeat(32)).status.success());
+}
+
+#[test]
 fn the_official_client_gets_an_answer_of_the_real_local_model() {
     let test = "the_official_client_gets_an_answer_of_the_real_local_model";
     if let Err(why) = official::program() {

@@ -3,7 +3,7 @@
 use super::super::Context;
 use super::super::failure::Failure;
 use crate::base::cmdline::{Command, Flag};
-use crate::config::{Snapshot, listen};
+use crate::config::{Snapshot, listen, tls};
 use std::process::{Command as Process, Stdio};
 
 pub const SPEC: Command = Command {
@@ -16,9 +16,9 @@ pub const SPEC: Command = Command {
 /// `http://127.0.0.1:18789/`, with the base path.
 pub fn address(snapshot: &Snapshot) -> String {
     let gateway = &snapshot.config.gateway;
-    let scheme = match gateway.tls.get("enabled") == Some(&true.into()) {
-        true => "https",
-        false => "http",
+    let scheme = match tls::of(snapshot) {
+        Some(_) => "https",
+        None => "http",
     };
     let base = gateway.control_ui.base_path.as_deref().unwrap_or("");
     let base = base.trim().trim_matches('/');

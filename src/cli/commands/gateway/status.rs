@@ -4,7 +4,8 @@ use super::super::super::Context;
 use super::super::super::failure::Failure;
 use crate::base::cmdline::{Command, Flag};
 use crate::client::{Client, DEFAULT_TIMEOUT, Error, local};
-use crate::config::listen;
+use crate::config::{listen, tls};
+use crate::net::certificate;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -97,6 +98,12 @@ fn print(
         "not in the config file"
     };
     out.line(format!("Auth: {} ({set})", secret.0))?;
+    if let Some(tls) = tls::of(snapshot) {
+        match certificate::fingerprint(&tls.cert) {
+            Ok(fingerprint) => out.line(format!("TLS: certificate sha256 {fingerprint}"))?,
+            Err(err) => out.line(format!("TLS: {err}"))?,
+        }
+    }
     out.line("")?;
     match probe {
         None => {}
@@ -144,6 +151,10 @@ fn document(context: &Context, url: &str, probe: Option<&Result<Answer, String>>
         },
         "extraServices": [],
     });
+    if let Some(Ok(fingerprint)) = tls::of(snapshot).map(|tls| certificate::fingerprint(&tls.cert))
+    {
+        value["gateway"]["tlsFingerprint"] = fingerprint.into();
+    }
     if let Some(note) = note(bind) {
         value["gateway"]["probeNote"] = note.into();
     }

@@ -1,0 +1,241 @@
+//! The server's side of TLS 1.3 over one TCP connection.
+//!
+//! Any thread may send while one thread reads: one lock around the protocol's state, which is never
+//! held while anybody waits. Sending takes at most one record beyond what the socket takes, so what
+//! a slow client costs is bounded here too; the rest is the caller's to keep. A peer that breaks the
+//! protocol gets its alert and an error of kind `InvalidData`; an end without the protocol's
+//! goodbye reads as an end.
+
+use crate::base::sys::poll::{For, wait_one};
+use crate::base::sys::socket;
+use rustls::{ServerConfig, ServerConnection};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Plaintext made into one record at a time: the protocol's largest.
+const RECORD: usize = 16 * 1024;
+/// Bytes that may wait inside rustls: one record. It is sent before the next is made.
+const WAITING: usize = RECORD + 1024;
+/// The first byte of every TLS connection: a handshake record.
+const HANDSHAKE: u8 = 22;
+/// What of a request that is not TLS is read before the answer: heads of browsers are smaller.
+const MAX_UNREAD: usize = 4096;
+/// Said to a client that speaks HTTP to a port that wants TLS. Browsers show it, curl prints it.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Connection: close\r\nContent-Length: 46\r\n\r\nThis port speaks TLS: use https:// or wss://.\n";
+
+pub struct Tls {
+    tcp: TcpStream,
+    state: Mutex<ServerConnection>,
+}
+
+/// Why there is no TLS connection.
+#[derive(Debug)]
+pub enum Refused {
+    /// The client speaks something else; if it was HTTP it was told.
+    NotTls,
+    Late,
+    Protocol(rustls::Error),
+    Io(io::Error),
+}
+
+/// The socket, without waiting.
+struct Now<'a>(&'a TcpStream);
+
+impl Tls {
+    /// Shakes hands; the client has until `until`.
+    pub fn accept(
+        tcp: TcpStream,
+        config: Arc<ServerConfig>,
+        until: Instant,
+    ) -> Result<Tls, Refused> {
+        let mut state = ServerConnection::new(config).map_err(Refused::Protocol)?;
+        state.set_buffer_limit(Some(WAITING));
+        wait(&tcp, For::Reading, until)?;
+        let mut first = [0];
+        match tcp.peek(&mut first) {
+            Ok(0) => return Err(Refused::Io(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) if first[0] == HANDSHAKE => {}
+            Ok(_) => {
+                answer_plainly(&tcp);
+                return Err(Refused::NotTls);
+            }
+            Err(err) => return Err(Refused::Io(err)),
+        }
+        while state.is_handshaking() {
+            if state.wants_write() {
+                match state.write_tls(&mut Now(&tcp)) {
+                    Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
+                        wait(&tcp, For::Writing, until)?;
+                    }
+                    Err(err) => return Err(Refused::Io(err)),
+                    Ok(_) => {}
+                }
+                continue;
+            }
+            wait(&tcp, For::Reading, until)?;
+            match state.read_tls(&mut Now(&tcp)) {
+                Ok(0) => return Err(Refused::Io(io::ErrorKind::UnexpectedEof.into())),
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(err) => return Err(Refused::Io(err)),
+                Ok(_) => {}
+            }
+            if let Err(err) = state.process_new_packets() {
+                // The alert that says why; best effort.
+                let _ = state.write_tls(&mut Now(&tcp));
+                return Err(Refused::Protocol(err));
+            }
+        }
+        Ok(Tls {
+            tcp,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        let mut taken = 0;
+        while self.flush(&mut state)? && taken < bytes.len() {
+            let end = bytes.len().min(taken + RECORD);
+            taken += state.writer().write(&bytes[taken..end])?;
+        }
+        match taken {
+            0 if !bytes.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+            taken => Ok(taken),
+        }
+    }
+
+    pub fn has_unsent(&self) -> bool {
+        self.state().wants_write()
+    }
+
+    pub fn flush_now(&self) -> io::Result<()> {
+        self.flush(&mut self.state()).map(drop)
+    }
+
+    /// Whether everything has left.
+    fn flush(&self, state: &mut ServerConnection) -> io::Result<bool> {
+        while state.wants_write() {
+            match state.write_tls(&mut Now(&self.tcp)) {
+                Ok(_) => {}
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(true)
+    }
+
+    pub fn has_input(&self) -> bool {
+        let state = self.state().process_new_packets();
+        // A broken connection is seen by the read that follows.
+        state.is_ok_and(|state| state.plaintext_bytes_to_read() > 0 || state.peer_has_closed())
+    }
+
+    pub fn receive_now(&self, room: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        loop {
+            match state.reader().read(room) {
+                Ok(read) => return Ok(read),
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                Err(err) => return Err(err),
+            }
+            state.read_tls(&mut Now(&self.tcp))?;
+            if let Err(err) = state.process_new_packets() {
+                // The alert that says why; best effort.
+                let _ = self.flush(&mut state);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, err));
+            }
+            // An answer to the client's change of keys, perhaps.
+            self.flush(&mut state)?;
+        }
+    }
+
+    /// Waits for the next bytes, as long as the socket's read timeout says. One thread reads.
+    pub fn read(&self, room: &mut [u8]) -> io::Result<usize> {
+        if !self.has_input() {
+            self.wait_for_bytes()?;
+        }
+        loop {
+            match self.receive_now(room) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => self.wait_for_bytes()?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Without the lock: others send meanwhile.
+    fn wait_for_bytes(&self) -> io::Result<()> {
+        self.tcp.peek(&mut [0]).map(drop)
+    }
+
+    /// The end as the protocol says it, as far as the socket takes it now.
+    pub fn say_goodbye(&self) {
+        let mut state = self.state();
+        state.send_close_notify();
+        // A client that takes nothing more does not hear it.
+        let _ = self.flush(&mut state);
+    }
+
+    fn state(&self) -> MutexGuard<'_, ServerConnection> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wait(tcp: &TcpStream, what: For, until: Instant) -> Result<(), Refused> {
+    let left = until.saturating_duration_since(Instant::now());
+    match wait_one(tcp.as_fd(), what, Some(left)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Refused::Late),
+        Err(err) => Err(Refused::Io(err)),
+    }
+}
+
+/// What was sent is read first: ending a connection with unread data would cut the answer off.
+fn answer_plainly(tcp: &TcpStream) {
+    let mut unread = [0; MAX_UNREAD];
+    let _ = socket::receive_now(tcp, &mut unread);
+    let _ = socket::send_now(tcp, SPEAK_TLS);
+    let _ = tcp.shutdown(Shutdown::Write);
+}
+
+impl Read for Now<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        socket::receive_now(self.0, buf)
+    }
+}
+
+impl Write for Now<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        socket::send_now(self.0, buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tls({:?})", self.tcp)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::NotTls => f.write_str("it does not speak TLS"),
+            Refused::Late => f.write_str("the TLS handshake took too long"),
+            Refused::Protocol(err) => write!(f, "TLS: {err}"),
+            Refused::Io(err) => err.fmt(f),
+        }
+    }
+}
