@@ -4,10 +4,11 @@
 use crate::base::hex;
 use crate::config::client::Pin;
 use crate::net::certificate;
+use crate::net::trust::Authorities;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -37,11 +38,13 @@ impl Stream {
                     provider,
                 }))
                 .with_no_client_auth(),
-            None => builder
-                .with_root_certificates(RootCertStore {
-                    roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-                })
-                .with_no_client_auth(),
+            None => {
+                let authorities = Authorities::new(provider).map_err(io::Error::other)?;
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(authorities))
+                    .with_no_client_auth()
+            }
         };
         let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;

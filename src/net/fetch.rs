@@ -8,12 +8,14 @@
 
 use super::dial::{Call, Dialler, Later};
 pub use super::policy::Policy;
+use super::trust;
 use crate::base::cancel::{Cancel, Registration};
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::{Connector, RustlsConnector};
 
 /// Connecting: proxy, lookup, TCP and TLS together.
@@ -108,32 +110,19 @@ pub fn send(request: &Request, cancel: &Cancel) -> Result<Response, Error> {
         return Err(Error::Cancelled);
     }
     let entered = call.enter();
-    let mut builder = ureq::http::Request::builder()
-        .method(request.method)
-        .uri(request.url);
-    for (name, value) in request.headers {
-        builder = builder.header(*name, *value);
-    }
-    if let Err(err) = ureq::http::Uri::try_from(request.url) {
-        return Err(Error::BadUrl(format!("{}: {err}", request.url)));
-    }
-    let agent = agent(request);
-    let redirects = match request.policy {
-        Policy::Any => 0,
-        Policy::Public => limits.redirects,
+    let uri = match ureq::http::Uri::try_from(request.url) {
+        Ok(uri) => uri,
+        Err(err) => return Err(Error::BadUrl(format!("{}: {err}", request.url))),
     };
-    let answered = match request.body {
-        Some(body) => {
-            let request = builder.body(body).map_err(|_| Error::BadHeader)?;
-            let request = agent.configure_request(request);
-            agent.run(request.max_redirects(redirects).build())
+    let own = is_own(&uri);
+    let mut answered = ask(request, own)?;
+    if answered.as_ref().is_err_and(is_untrusted) && !is_far(request) && !trust::own().is_empty() {
+        // The handshake failed, so nothing of the request was sent yet.
+        answered = ask(request, !own)?;
+        if answered.is_ok() {
+            set_own(&uri, !own);
         }
-        None => {
-            let request = builder.body(()).map_err(|_| Error::BadHeader)?;
-            let request = agent.configure_request(request);
-            agent.run(request.max_redirects(redirects).build())
-        }
-    };
+    }
     drop(entered);
     let response = match answered {
         Ok(response) => response,
@@ -230,13 +219,98 @@ fn is_loopback(url: &str) -> bool {
     })
 }
 
-fn agent(request: &Request) -> &'static Agent {
-    static ANY: OnceLock<Agent> = OnceLock::new();
-    static LOCAL: OnceLock<Agent> = OnceLock::new();
-    static PUBLIC: OnceLock<Agent> = OnceLock::new();
+/// Runs the request, believing the public authorities or (`own`) those of this machine.
+fn ask(
+    request: &Request,
+    own: bool,
+) -> Result<Result<ureq::http::Response<ureq::Body>, ureq::Error>, Error> {
+    let mut builder = ureq::http::Request::builder()
+        .method(request.method)
+        .uri(request.url);
+    for (name, value) in request.headers {
+        builder = builder.header(*name, *value);
+    }
+    let agent = agent(request, own);
+    let redirects = match request.policy {
+        Policy::Any => 0,
+        Policy::Public => request.limits.redirects,
+    };
+    Ok(match request.body {
+        Some(body) => {
+            let request = builder.body(body).map_err(|_| Error::BadHeader)?;
+            let request = agent.configure_request(request);
+            agent.run(request.max_redirects(redirects).build())
+        }
+        None => {
+            let request = builder.body(()).map_err(|_| Error::BadHeader)?;
+            let request = agent.configure_request(request);
+            agent.run(request.max_redirects(redirects).build())
+        }
+    })
+}
+
+/// A redirect may have led to the endpoint that is not trusted: what is no mere question would be
+/// sent to the first one twice.
+fn is_far(request: &Request) -> bool {
+    request.policy == Policy::Public && !["GET", "HEAD"].contains(&request.method)
+}
+
+fn is_untrusted(err: &ureq::Error) -> bool {
+    match err {
+        ureq::Error::Rustls(err) => trust::is_unknown(err),
+        ureq::Error::Io(err) => err
+            .get_ref()
+            .and_then(|err| err.downcast_ref::<rustls::Error>())
+            .is_some_and(trust::is_unknown),
+        _ => false,
+    }
+}
+
+/// Endpoints, as `host:port`, that an authority of this machine vouches for: asked so first.
+static OWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Of them the last few are kept; another handshake is all that forgetting costs.
+const MAX_OWN: usize = 16;
+
+fn place(uri: &ureq::http::Uri) -> String {
+    let port = uri.port_u16().unwrap_or(443);
+    format!("{}:{port}", uri.host().unwrap_or_default())
+}
+
+fn is_own(uri: &ureq::http::Uri) -> bool {
+    let place = place(uri);
+    let own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    own.contains(&place)
+}
+
+fn set_own(uri: &ureq::http::Uri, is_own: bool) {
+    let place = place(uri);
+    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    own.retain(|known| *known != place);
+    if is_own {
+        if own.len() == MAX_OWN {
+            own.remove(0);
+        }
+        own.push(place);
+    }
+}
+
+fn agent(request: &Request, own: bool) -> &'static Agent {
+    static ANY: [OnceLock<Agent>; 2] = [const { OnceLock::new() }; 2];
+    static LOCAL: [OnceLock<Agent>; 2] = [const { OnceLock::new() }; 2];
+    static PUBLIC: [OnceLock<Agent>; 2] = [const { OnceLock::new() }; 2];
     let policy = request.policy;
+    let at = usize::from(own);
     let make = |proxy| {
+        let roots = match own {
+            true => RootCerts::from(
+                trust::own()
+                    .iter()
+                    .map(|der| Certificate::from_der(der).to_owned()),
+            ),
+            false => RootCerts::WebPki,
+        };
         let config = Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .proxy(proxy)
             .http_status_as_error(false)
             .max_redirects_will_error(false)
@@ -256,9 +330,9 @@ fn agent(request: &Request) -> &'static Agent {
         Agent::with_parts(config, chain, Later)
     };
     match policy {
-        Policy::Any if is_loopback(request.url) => LOCAL.get_or_init(|| make(None)),
-        Policy::Any => ANY.get_or_init(|| make(ureq::Proxy::try_from_env())),
-        Policy::Public => PUBLIC.get_or_init(|| make(None)),
+        Policy::Any if is_loopback(request.url) => LOCAL[at].get_or_init(|| make(None)),
+        Policy::Any => ANY[at].get_or_init(|| make(ureq::Proxy::try_from_env())),
+        Policy::Public => PUBLIC[at].get_or_init(|| make(None)),
     }
 }
 

@@ -12,3 +12,4 @@ pub mod relay;
 mod selfsigned;
 pub mod stream;
 pub mod tls;
+pub mod trust;
