@@ -110,7 +110,7 @@ fn a_body_that_stops_half_way_delays_nobody() {
     let gateway = Gateway::start();
     let mut half: Vec<TcpStream> = (0..20).map(|_| connect(&gateway)).collect();
     for tcp in &mut half {
-        let head = "POST /chat HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf";
+        let head = "POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf";
         tcp.write_all(head.as_bytes()).unwrap();
     }
     let asked = Instant::now();
@@ -122,7 +122,7 @@ fn a_body_that_stops_half_way_delays_nobody() {
 fn the_websocket_is_at_any_path_and_offers_no_compression() {
     let gateway = Setup::new().start();
     let mut tcp = connect(&gateway);
-    let request = "GET /any/where?x HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\
+    let request = "GET /any/where?x HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
                    Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                    Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";

@@ -1,6 +1,7 @@
 //! Everything here starts our real binaries and talks to them as a user or a client would.
 
 mod abort;
+mod auth;
 mod browser;
 mod chat;
 mod cli;
@@ -28,6 +29,7 @@ mod sandbox;
 mod session_state;
 mod sessions;
 mod supervisor;
+mod tailscale;
 mod tidy;
 mod tls;
 mod tools;

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "wire"],
     &["supervisor"],
     &["net"],
-    &["client", "exec"],
+    &["client", "exec", "tailscale"],
     &["session", "model"],
     &["tool", "channel"],
     &["agent", "schedule"],

@@ -313,3 +313,140 @@ fn a_tls_client_that_stops_reading_is_dropped() {
         (here.count() == 1).then_some(())
     });
 }
+
+/// An authority of our own and a pair it signed for `localhost`: the authority's file, the pair's.
+fn private_authority(dir: &Path) -> (PathBuf, PathBuf, PathBuf) {
+    let script = r#"set -e
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -subj /CN=household -keyout ca.key -out ca.pem
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+    -keyout leaf.key -out leaf.csr
+printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > leaf.ext
+openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+    -extfile leaf.ext -out leaf.pem"#;
+    let made = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(dir)
+        .output()
+        .expect("sh is there");
+    assert!(made.status.success(), "{made:?}");
+    let [ca, cert, key] = ["ca.pem", "leaf.pem", "leaf.key"].map(|name| dir.join(name));
+    (ca, cert, key)
+}
+
+/// Python's TLS in front of a plain server: its port.
+struct Front(std::process::Child, u16);
+
+impl Front {
+    fn start(cert: &Path, key: &Path, behind: &str) -> Front {
+        let script = r#"
+import socket, ssl, sys, threading
+cert, key, host, port = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(cert, key)
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+def pump(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+    except OSError:
+        pass
+    finally:
+        try: b.shutdown(socket.SHUT_WR)
+        except OSError: pass
+def serve(raw):
+    try:
+        client = context.wrap_socket(raw, server_side=True)
+    except OSError:
+        return
+    back = socket.create_connection((host, int(port)))
+    threading.Thread(target=pump, args=(client, back), daemon=True).start()
+    pump(back, client)
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+"#;
+        let (host, port) = behind.rsplit_once(':').expect("an address");
+        let mut child = Command::new("python3")
+            .args(["-c", script])
+            .args([cert, key])
+            .args([host, port])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("python3 is there");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("piped");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+        Front(child, line.trim().parse().expect("a port"))
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_provider_behind_a_private_authority_is_reached_when_its_authority_is_known() {
+    for variable in [None, Some("SSL_CERT_FILE"), Some("NODE_EXTRA_CA_CERTS")] {
+        let mut setup = Setup::with_fake_model();
+        let (ca, cert, key) = private_authority(setup.dir.path());
+        let base = setup.model.as_ref().unwrap().base_url();
+        let behind = base.trim_start_matches("http://");
+        let (address, path) = behind.split_once('/').unwrap_or((behind, ""));
+        let front = Front::start(&cert, &key, address);
+        let url = format!("https://localhost:{}/{path}", front.1);
+        setup.config["models"]["providers"]["fake"]["baseUrl"] = json!(url);
+        if let Some(variable) = variable {
+            setup = setup.env(variable, ca.to_str().unwrap());
+        }
+        let gateway = setup.start();
+        let mut ws = gateway.connect();
+        // Twice: the second call knows which authorities to ask.
+        for id in ["a", "b"] {
+            gateway
+                .model()
+                .reply(Reply::Text(vec!["hello there".into()], Duration::ZERO));
+            let turn =
+                json!({"sessionKey": "agent:main:main", "message": "hi", "idempotencyKey": id});
+            ws.call("chat.send", turn).unwrap();
+            let end = ws.event_where("chat", |p| {
+                p["runId"] == id && ["final", "error"].iter().any(|state| p["state"] == *state)
+            });
+            let text = end["payload"].to_string();
+            match variable {
+                Some(_) => assert!(text.contains("hello there"), "{text}"),
+                None => {
+                    assert!(!text.contains("hello there"), "{text}");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn our_clients_believe_a_private_authority_for_a_gateway_elsewhere() {
+    let gateway = Gateway::start();
+    let (ca, cert, key) = private_authority(gateway.dir());
+    let front = Front::start(&cert, &key, &format!("127.0.0.1:{}", gateway.port()));
+    let url = format!("wss://localhost:{}", front.1);
+    let ask = |variable: Option<&str>| {
+        let mut command = gateway.command(env!("CARGO_BIN_EXE_openclaw"));
+        command.args(["health", "--url", &url, "--token", gateway.token()]);
+        if let Some(variable) = variable {
+            command.env(variable, &ca);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+    let (ok, said) = ask(None);
+    assert!(!ok && said.contains("UnknownIssuer"), "{said}");
+    for variable in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
+        let (ok, said) = ask(Some(variable));
+        assert!(ok, "{variable}: {said}");
+    }
+}

@@ -33,6 +33,7 @@ pub struct Flags {
     pub token: Option<Secret>,
     pub password: Option<Secret>,
     pub tailscale: Option<String>,
+    pub tailscale_reset: bool,
     pub allow_unconfigured: bool,
 }
 
@@ -83,6 +84,8 @@ pub struct Listen {
     pub addresses: Vec<Address>,
     pub auth: Auth,
     pub tailscale: Tailscale,
+    /// Take back at the end what was published.
+    pub tailscale_reset: bool,
     /// The certificate to show; without one the gateway speaks plainly.
     pub tls: Option<Tls>,
     pub warnings: Vec<String>,
@@ -90,6 +93,22 @@ pub struct Listen {
 
 pub fn resolve(snapshot: &Snapshot, flags: &Flags) -> Result<Listen, Error> {
     resolve_with(snapshot, flags, tailnet::address)
+}
+
+/// For who was handed the sockets: what is open is not looked up again, which may take a command.
+pub fn resolve_opened(
+    snapshot: &Snapshot,
+    flags: &Flags,
+    opened: Vec<SocketAddr>,
+) -> Result<Listen, Error> {
+    let mut listen = resolve_with(snapshot, flags, || {
+        opened.iter().find_map(|addr| match addr.ip() {
+            IpAddr::V4(ip) if !ip.is_loopback() => Some(ip),
+            _ => None,
+        })
+    })?;
+    listen.opened(opened);
+    Ok(listen)
 }
 
 fn resolve_with(
@@ -137,11 +156,6 @@ fn resolve_with(
     if tailscale == Tailscale::Funnel && auth.mode != AuthMode::Password {
         return Err(Error::FunnelPassword);
     }
-    if tailscale != Tailscale::Off {
-        warnings.push(format!(
-            "this version does not run Tailscale itself: publish port {port} by its own command"
-        ));
-    }
     if auth.secret().is_none() {
         if !loopback_only {
             return Err(Error::OpenBind(bind));
@@ -163,6 +177,8 @@ fn resolve_with(
         addresses,
         auth,
         tailscale,
+        tailscale_reset: flags.tailscale_reset
+            || gateway.tailscale.get("resetOnExit") == Some(&true.into()),
         tls: tls::of(snapshot),
         warnings,
     })
@@ -294,6 +310,11 @@ impl Listen {
                 optional: false,
             })
             .collect();
+    }
+
+    /// Nobody but programs on this machine reaches it.
+    pub fn is_loopback(&self) -> bool {
+        self.addresses.iter().all(|a| a.addr.ip().is_loopback())
     }
 
     pub fn scheme(&self) -> &'static str {

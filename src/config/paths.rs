@@ -140,6 +140,11 @@ impl Paths {
         self.state.join("rs")
     }
 
+    /// Where the Tailscale helper answers the core.
+    pub fn tailscale_sock(&self) -> PathBuf {
+        self.runtime.join("tailscale.sock")
+    }
+
     /// `<state>/agents/<id>`.
     pub fn agent(&self, id: &str) -> PathBuf {
         self.state.join("agents").join(id)

@@ -165,7 +165,8 @@ fn accept(
                 code,
                 reason,
             } = *refused;
-            log::info!("refused a connection: {}", short(&reason));
+            core.failures
+                .log(|| format!("refused {}: {}", facts.shown(), short(&reason)));
             if let Some((id, error)) = answer {
                 outbox.send(
                     frame::json(&Response::<()>::new(&id, None, Some(&error))),

@@ -7,6 +7,7 @@ use super::broadcast::{Client, Clients, Rules};
 use super::dedupe::Dedupe;
 use super::devices::Devices;
 use super::event::Event;
+use super::failures::Failures;
 use super::health;
 use super::heartbeat::Heartbeat;
 use super::host;
@@ -18,6 +19,7 @@ use super::pool::Pool;
 use super::presence::Presence;
 use super::restart::Restarts;
 use super::system_events::SystemEvents;
+use super::tailscale::Known;
 use crate::base::sys::process;
 use crate::base::time::now_ms;
 use crate::config::Live;
@@ -39,6 +41,10 @@ pub struct Core {
     pub dedupe: Dedupe,
     pub system_events: Arc<SystemEvents>,
     pub heartbeat: Arc<Heartbeat>,
+    /// Who offered wrong secrets.
+    pub failures: Failures,
+    /// Who is who in the tailnet.
+    pub logins: Known,
     /// Threads for requests that may block.
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
@@ -74,6 +80,8 @@ impl Core {
             agents: Agents::open(&config, &system_events, &heartbeat),
             system_events,
             heartbeat,
+            failures: Failures::default(),
+            logins: Known::default(),
             pool: Pool::default(),
             flusher: Arc::default(),
             health: health::Cached::default(),

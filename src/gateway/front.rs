@@ -3,11 +3,13 @@
 //! WebSocket upgrades stay in this process and thread; the probes are answered at once; everything
 //! else is relayed to the HTTP plane, which therefore never meets the network.
 
-use super::auth::{self, Forwarding};
 use super::connection;
 use super::core::Core;
+use super::failures;
 use super::handshake::{Facts, Trust};
 use super::http::plane::{self, Ticket};
+use super::origin::{self, Forwarding};
+use crate::base::sys::uname;
 use crate::net::certificate::Certificate;
 use crate::net::head::{self, Head, Input};
 use crate::net::listen::{self, Accepting, Admitted, Listener, Service};
@@ -26,6 +28,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The canvas reload socket, the one upgrade that is not the gateway's.
 const CANVAS_SOCKET: &str = "/__openclaw__/ws";
 
+/// For a name that is not ours.
+const REBOUND: &str = "403 Forbidden";
 /// Said by us, since the body is read before the plane is asked.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -33,6 +37,7 @@ struct Front {
     core: Arc<Core>,
     /// What TCP clients are shown; without one they speak plainly.
     certificate: Option<Arc<Certificate>>,
+    hostname: String,
 }
 
 /// Where a request goes.
@@ -61,8 +66,12 @@ pub fn serve(
     listeners: Vec<Listener>,
     certificate: Option<Arc<Certificate>>,
 ) -> io::Result<Accepting> {
-    let core = core.clone();
-    listen::start(listeners, Arc::new(Front { core, certificate }))
+    let front = Front {
+        core: core.clone(),
+        certificate,
+        hostname: uname::hostname(),
+    };
+    listen::start(listeners, Arc::new(front))
 }
 
 impl Service for Front {
@@ -84,7 +93,7 @@ impl Service for Front {
 
     fn is_shared(&self, ip: IpAddr) -> bool {
         let config = self.core.config.current();
-        auth::is_trusted(ip, &config.config.gateway.trusted_proxies)
+        origin::is_trusted(ip, &config.config.gateway.trusted_proxies)
     }
 }
 
@@ -162,14 +171,17 @@ impl Front {
             Ok(head) => head,
             Err(err) => return Route::Refuse(status_of(&err)),
         };
-        if head.wants_websocket() && head.path() != CANVAS_SOCKET {
-            return upgrade(&head, peer);
-        }
         if ["GET", "HEAD"].contains(&head.method) && !head.has_body() {
             let last = head.closes();
             if let Some(answer) = self.core.probe.answer(&self.core, &head, last) {
                 return Route::Probe { answer, last };
             }
+        }
+        if self.is_rebound(&head, peer) {
+            return Route::Refuse(REBOUND);
+        }
+        if head.wants_websocket() && head.path() != CANVAS_SOCKET {
+            return upgrade(&head, peer);
         }
         let body = match body(&head) {
             Ok(body) => body,
@@ -183,6 +195,30 @@ impl Front {
             body,
             waits: head.lists("expect", "100-continue"),
         }
+    }
+
+    /// A gateway that listens on this machine only was asked for by a name that is not this
+    /// machine's: some page had its own name point here. See `origin::is_ours`.
+    fn is_rebound(&self, head: &Head, peer: Peer) -> bool {
+        let (Peer::Ip(addr), true) = (peer, self.core.listen.is_loopback()) else {
+            return false;
+        };
+        let host = head.header("host");
+        let config = self.core.config.current();
+        let gateway = &config.config.gateway;
+        if origin::is_ours(host, &self.hostname, &gateway.control_ui.allowed_origins)
+            || origin::is_trusted(addr.ip(), &gateway.trusted_proxies)
+        {
+            return false;
+        }
+        self.core.failures.log(|| {
+            let host = failures::shown(host.unwrap_or_default());
+            format!(
+                "refused {peer}: {host:?} is no name of this machine (a proxy belongs into \
+                 gateway.trustedProxies)"
+            )
+        });
+        true
     }
 
     #[inline(never)]
@@ -236,21 +272,13 @@ fn upgrade(head: &Head, peer: Peer) -> Route<'static> {
     if head.header("sec-websocket-version") != Some("13") {
         return Route::Refuse("426 Upgrade Required\r\nSec-WebSocket-Version: 13");
     }
-    let text = |name| head.header(name).map(str::to_string);
     Route::Gateway {
         key: key.to_string(),
         facts: Facts {
             peer,
-            page: text("origin"),
+            page: head.header("origin").map(str::to_string),
             nonce: String::new(),
-            forwarding: Forwarding {
-                host: text("host"),
-                forwarded_for: text("x-forwarded-for"),
-                real_ip: text("x-real-ip"),
-                forwarded: head.has("x-forwarded-for")
-                    || head.has("x-real-ip")
-                    || head.has("x-forwarded-host"),
-            },
+            forwarding: Forwarding::read(|name| head.joined(name)),
         },
     }
 }

@@ -4,14 +4,17 @@
 //! and act on them. Nothing is stored for a client before it has proven the shared secret or a
 //! device token.
 
-use super::auth::{self, Forwarding, Origin};
+use super::auth::{Asker, Refusal};
 use super::broadcast::Rules;
 use super::connect::{Connect, Device};
 use super::core::Core;
 use super::devices::record::Token;
 use super::devices::{Asking, Standing, key};
 use super::dispatch::{Malformed, Request};
+use super::failures;
 use super::methods::devices::resolved;
+use super::origin::{self, Forwarding, Origin};
+use super::tailscale;
 use crate::base::sys::peer::{self, Credentials};
 use crate::base::time::now_ms;
 use crate::net::stream::Peer;
@@ -67,6 +70,35 @@ pub struct Refused {
     pub answer: Option<(Box<RawValue>, RpcError)>,
     pub code: u16,
     pub reason: String,
+}
+
+impl Facts {
+    /// Who it is, for the log: the peer, and what was said of where it comes from.
+    pub fn shown(&self) -> String {
+        let mut text = self.peer.to_string();
+        let said = [
+            ("for", &self.forwarding.forwarded_for),
+            ("host", &self.forwarding.host),
+            ("page", &self.page),
+        ];
+        for (what, value) in said {
+            if let Some(value) = value {
+                text += &format!(" {what} {:?}", failures::shown(value));
+            }
+        }
+        text
+    }
+
+    /// Whether the page that speaks may do so.
+    fn is_allowed(&self, allowed: &[String], trusted: &[String]) -> bool {
+        let from = |host: Option<&str>| origin::origin_allowed(self.page.as_deref(), host, allowed);
+        if from(self.forwarding.host.as_deref()) {
+            return true;
+        }
+        // A proxy of ours may have asked for us by another name than the page did.
+        let proxied = matches!(self.peer, Peer::Ip(addr) if origin::is_trusted(addr.ip(), trusted));
+        proxied && from(self.forwarding.forwarded_host.as_deref())
+    }
 }
 
 impl Trust {
@@ -161,11 +193,11 @@ fn admit(core: &Core, facts: &Facts, connect: &Connect) -> Result<Admission, Rpc
     if !["operator", "node"].contains(&connect.role()) {
         return Err(RpcError::invalid("invalid role"));
     }
-    if connect.is_browser()
-        && !auth::origin_allowed(
-            facts.page.as_deref(),
-            facts.forwarding.host.as_deref(),
+    // Any page can open a socket here and claim to be another program: the browser says which.
+    if (connect.is_browser() || facts.page.is_some())
+        && !facts.is_allowed(
             &gateway.control_ui.allowed_origins,
+            &gateway.trusted_proxies,
         )
     {
         return Err(RpcError::invalid(
@@ -176,16 +208,13 @@ fn admit(core: &Core, facts: &Facts, connect: &Connect) -> Result<Admission, Rpc
 
     let trust = Trust::of(&facts.peer, core);
     let origin = match facts.peer {
-        Peer::Ip(addr) => auth::origin(addr.ip(), &facts.forwarding, &gateway.trusted_proxies),
-        Peer::Local(_) => Origin {
-            ip: None,
-            local: trust != Trust::None,
-            shown: false,
-        },
+        Peer::Ip(addr) => origin::origin(addr.ip(), &facts.forwarding, &gateway.trusted_proxies),
+        Peer::Local(_) => Origin::on_socket(trust != Trust::None),
     };
+    let asker = Asker::new(origin, facts.page.is_some());
     let remote_ip = origin.ip.filter(|_| origin.shown).map(|ip| ip.to_string());
     let secret = match trust {
-        Trust::None => auth::check(&core.listen.auth, connect.token(), connect.password()),
+        Trust::None => asker.proves(core, connect.token(), connect.password()),
         Trust::Owner | Trust::Confined => Ok(()),
     };
     let scopes = scopes(connect, trust);
@@ -202,7 +231,7 @@ fn admit(core: &Core, facts: &Facts, connect: &Connect) -> Result<Admission, Rpc
         }
         if let Err(refusal) = secret {
             if connect.token().is_some() || connect.password().is_some() {
-                return Err(RpcError::invalid(refusal.text(connect)));
+                return Err(refused(core, &asker, refusal, connect));
             }
             return Err(RpcError::new(
                 ErrorCode::NotPaired,
@@ -224,8 +253,12 @@ fn admit(core: &Core, facts: &Facts, connect: &Connect) -> Result<Admission, Rpc
             core.devices
                 .check_token(&device.id, connect.role(), &scopes, token)
         });
-        if !by_token {
-            return Err(RpcError::invalid(refusal.text(connect)));
+        let known = by_token
+            || matches!((facts.peer, origin.local), (Peer::Ip(addr), false)
+                if core.listen.auth.allow_tailscale
+                    && tailscale::proves(core, &facts.forwarding, addr.ip()));
+        if !known {
+            return Err(refused(core, &asker, refusal, connect));
         }
     }
     if !(bypass && secret.is_ok()) {
@@ -253,6 +286,17 @@ fn admit(core: &Core, facts: &Facts, connect: &Connect) -> Result<Admission, Rpc
         confined: trust == Trust::Confined,
         token,
     })
+}
+
+/// The secret was not proven, and nothing else was.
+fn refused(core: &Core, asker: &Asker, refusal: Refusal, connect: &Connect) -> RpcError {
+    asker.failed(core, refusal);
+    let mut error = RpcError::invalid(refusal.text(connect));
+    if let Refusal::Later(wait) = refusal {
+        error.retryable = Some(true);
+        error.retry_after_ms = u64::try_from(wait.as_millis()).ok();
+    }
+    error
 }
 
 /// What the client may do when admitted.

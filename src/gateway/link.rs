@@ -68,6 +68,19 @@ impl Supervisor {
         self.say(&ToSupervisor::Want { workers });
     }
 
+    /// Ends a child of a core before us; what we want ourselves is `unwant`ed.
+    pub fn part(&self, id: &str) {
+        self.say(&ToSupervisor::Part { id: id.into() });
+    }
+
+    /// Says at once what was wanted before there was a line to say it on.
+    pub fn announce(&self) {
+        let workers = lock(&self.wanted).clone();
+        if !workers.is_empty() {
+            self.say(&ToSupervisor::Want { workers });
+        }
+    }
+
     pub fn ready(&self, status: String) {
         self.say(&ToSupervisor::Ready { status });
     }

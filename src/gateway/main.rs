@@ -12,6 +12,7 @@ use super::link::{self, Child};
 use super::local_model;
 use super::reload::{Asked, Outcome, Reloader};
 use super::restart;
+use super::tailscale;
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::{fds, process};
@@ -103,9 +104,12 @@ fn start() -> Result<Started, Error> {
     let env = args::environment(&flags).map_err(Error::Profile)?;
     let paths = Paths::resolve(&env, None);
     let live = Live::open(paths, env);
-    let mut listen =
-        listen::resolve(&live.current(), &args::listening(&flags)).map_err(Error::Listen)?;
-    listen.opened(listeners.addresses());
+    let listen = listen::resolve_opened(
+        &live.current(),
+        &args::listening(&flags),
+        listeners.addresses(),
+    )
+    .map_err(Error::Listen)?;
     logging::start(log_options(&live, &flags));
     // After the last question to /proc/self, before the first byte from a peer.
     if let Err(err) = process::forbid_dumps() {
@@ -116,7 +120,10 @@ fn start() -> Result<Started, Error> {
         None => None,
     };
     let core = Core::new(live, listen);
+    local_model::follow(core.config.paths(), &core.supervisor);
+    tailscale::want(&core.listen, &core.supervisor);
     core.supervisor.attach(control);
+    core.supervisor.announce();
     let asker = Arc::downgrade(&core);
     core.agents.on_runner_needed(move || {
         if let Some(core) = asker.upgrade() {
@@ -227,7 +234,6 @@ fn serve(started: Started) -> Result<(), Error> {
     let mut accepting =
         front::serve(&core, listeners.front, certificate.clone()).map_err(Error::Accept)?;
     core.supervisor.ready(status.clone());
-    local_model::follow(core.config.paths(), &core.supervisor);
     core.heartbeat.start(&core);
     health::refresh_soon(&core);
     let reloader = Reloader::start(&core, flags);
@@ -282,7 +288,11 @@ fn serve(started: Started) -> Result<(), Error> {
                     restarts,
                     next_start_ms,
                 };
+                let helper = id == crate::tailscale::WORKER_ID && pid.is_some();
                 core.supervisor.told(id, child);
+                if helper {
+                    tailscale::started(&core);
+                }
             }
             Event::Control(ToCore::Ping) => core.supervisor.ready(status.clone()),
             Event::Control(ToCore::Reload) => {

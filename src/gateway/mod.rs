@@ -12,6 +12,7 @@ pub mod dedupe;
 pub mod devices;
 pub mod dispatch;
 pub mod event;
+pub mod failures;
 pub mod front;
 #[cfg(test)]
 mod front_tests;
@@ -27,6 +28,7 @@ pub mod local_model;
 mod main;
 pub mod methods;
 pub mod models;
+pub mod origin;
 pub mod outbox;
 pub mod pending;
 pub mod pool;
@@ -37,17 +39,21 @@ pub mod runs;
 mod session_patch;
 pub mod sessions;
 pub mod system_events;
+pub mod tailscale;
 pub mod turns;
 pub mod ui;
 pub mod watch;
 
 use std::process::ExitCode;
 
-/// Plainly started we are the supervisor; only it starts the other role.
+/// Plainly started we are the supervisor; only it starts the other roles.
 pub fn main() -> ExitCode {
-    let role = std::env::args_os().next();
-    match role.is_some_and(|name| name == crate::supervisor::spawn::CORE) {
-        true => main::main(),
-        false => crate::supervisor::main(),
+    let role = std::env::args_os().next().unwrap_or_default();
+    if role == crate::supervisor::spawn::CORE {
+        main::main()
+    } else if role == crate::tailscale::ROLE {
+        crate::tailscale::main()
+    } else {
+        crate::supervisor::main()
     }
 }

@@ -11,6 +11,7 @@ use super::{health, local_model};
 use crate::base::logging;
 use crate::config::reload::{Mode, Plan};
 use crate::config::{Issue, Snapshot, file, listen, load};
+use crate::net::certificate;
 use crate::supervisor::args;
 use crate::wire::control::Flags;
 use std::path::PathBuf;
@@ -156,9 +157,13 @@ impl Reloader {
         if !fresh.exists && old.exists {
             return Err(vec![issue("the file is gone".into())]);
         }
-        match listen::resolve(fresh, &args::listening(&self.flags)) {
-            Ok(_) => Ok(()),
-            Err(err) => Err(vec![issue(err.to_string().replace('\n', " "))]),
+        let listen = match listen::resolve(fresh, &args::listening(&self.flags)) {
+            Ok(listen) => listen,
+            Err(err) => return Err(vec![issue(err.to_string().replace('\n', " "))]),
+        };
+        match listen.tls.as_ref().map(certificate::check) {
+            Some(Err(err)) => Err(vec![issue(err.to_string())]),
+            _ => Ok(()),
         }
     }
 

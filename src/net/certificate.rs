@@ -108,6 +108,14 @@ impl Certificate {
     }
 }
 
+/// Whether a gateway could start with these files; makes nothing.
+pub fn check(files: &Tls) -> Result<(), Error> {
+    if files.generate && !files.cert.exists() && !files.key.exists() {
+        return Ok(());
+    }
+    load(files).map(drop)
+}
+
 /// SHA-256 of the first certificate in a file, as clients on this machine pin it.
 pub fn fingerprint(path: &Path) -> Result<String, Error> {
     let text = read(path)?;

@@ -138,6 +138,13 @@ impl<'b> Head<'b> {
         self.all(name).next()
     }
 
+    /// All values of a header as one list: a proxy may add a line of its own behind the client's.
+    pub fn joined(&self, name: &str) -> Option<String> {
+        let mut all = self.all(name);
+        let first = all.next()?.to_string();
+        Some(all.fold(first, |list, value| list + ", " + value))
+    }
+
     fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b str> + use<'b, 'n> {
         self.headers
             .iter()

@@ -41,6 +41,8 @@ The daemon, in the foreground. Flags override the environment and the configurat
   --token TEXT           shared token (other users can read it in ps)
   --password TEXT        shared password (likewise)
   --tailscale MODE       off, serve or funnel
+  --tailscale-reset-on-exit
+                         take back at the end what was published
   --allow-unconfigured   start although gateway.mode is not local
   --force                end whatever listens on the port first
   --dev, --profile NAME  another state folder and configuration
@@ -52,8 +54,7 @@ The daemon, in the foreground. Flags override the environment and the configurat
   -V, --version
   -h, --help
 
-Accepted, without effect: --ws-log STYLE, --compact, --raw-stream, --raw-stream-path FILE,
---tailscale-reset-on-exit.
+Accepted, without effect: --ws-log STYLE, --compact, --raw-stream, --raw-stream-path FILE.
 
 Signals: TERM and INT stop in order, HUP reads the configuration again, USR1 replaces the core
 without refusing a connection. Exit: 0 stopped, 1 failed, 64 usage, 75 already running,
@@ -82,7 +83,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Error> 
             Long("token") => flags.token = Some(Secret::new(text(&mut parser)?)),
             Long("password") => flags.password = Some(Secret::new(text(&mut parser)?)),
             Long("tailscale") => flags.tailscale = Some(text(&mut parser)?),
-            Long("tailscale-reset-on-exit") => run.ignored.push("--tailscale-reset-on-exit"),
+            Long("tailscale-reset-on-exit") => flags.tailscale_reset = true,
             Long("allow-unconfigured") => flags.allow_unconfigured = true,
             Long("profile") => flags.profile = Some(text(&mut parser)?),
             Long("dev") => flags.dev = true,
@@ -164,6 +165,7 @@ pub fn listening(flags: &Flags) -> listen::Flags {
         token: flags.token.clone(),
         password: flags.password.clone(),
         tailscale: flags.tailscale.clone(),
+        tailscale_reset: flags.tailscale_reset,
         allow_unconfigured: flags.allow_unconfigured,
     }
 }

@@ -9,7 +9,7 @@ use super::listeners::Listeners;
 use super::lock::{self, GatewayLock};
 use super::policy::{Backoff, FINAL, sooner};
 use super::spawn;
-use super::table::Table;
+use super::table::{Table, Then};
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::child::{self, Ending, Reaped};
@@ -350,6 +350,7 @@ impl Supervisor {
         let now = Instant::now();
         match line {
             ToSupervisor::Want { workers } => self.table.want(workers, now),
+            ToSupervisor::Part { id } => self.table.part(&id, Then::Forget, now),
             ToSupervisor::Ready { status } => {
                 if let Some(core) = &mut self.core {
                     core.ready = true;

@@ -119,6 +119,8 @@ fn find(own: &Path, name: &str) -> io::Result<PathBuf> {
         return Ok(name.into());
     }
     let missing = || io::Error::new(io::ErrorKind::NotFound, format!("no program {name:?}"));
+    // A role of a program is written behind it: `openclaw-gateway: core`.
+    let name = name.split(": ").next().unwrap_or_default();
     if name.is_empty() || name.contains('/') {
         return Err(missing());
     }

@@ -34,7 +34,7 @@ struct Row {
 }
 
 /// What follows the end of a child.
-enum Then {
+pub enum Then {
     Again,
     Replace(Worker),
     Forget,
@@ -69,7 +69,7 @@ impl Table {
     }
 
     /// Asks one to go, or lets go of one that is down.
-    fn part(&mut self, id: &str, then: Then, now: Instant) {
+    pub fn part(&mut self, id: &str, then: Then, now: Instant) {
         let Some(at) = self.rows.iter().position(|row| row.worker.id == id) else {
             return;
         };

@@ -18,6 +18,8 @@ pub enum ToSupervisor {
     /// The whole set of children that should run now; the supervisor starts, stops and replaces
     /// until that is so.
     Want { workers: Vec<Worker> },
+    /// This child is not wanted, whoever asked for it; the others stay.
+    Part { id: String },
     /// The core accepts connections. Also the answer to `ping` and to `reload`.
     Ready { status: String },
     /// Replace this core by a fresh one (configuration asks for it, or an operator does).
@@ -102,6 +104,8 @@ pub struct Flags {
     pub password: Option<Secret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tailscale: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tailscale_reset: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_unconfigured: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -7,4 +7,5 @@ pub mod gateway;
 pub mod log;
 pub mod message;
 pub mod shape;
+pub mod tailscale;
 pub mod version;

@@ -3,8 +3,8 @@
 /// Gateway WebSocket protocol. 3: the one of OpenClaw 2026.2.3; no other is spoken.
 pub const GATEWAY: u32 = 3;
 
-/// Supervisor and core over their socket pair. 1: `want`, `child`, `ready`, `stop`.
-pub const CONTROL: u32 = 1;
+/// Supervisor and core over their socket pair. 1: `want`, `child`, `ready`, `stop`. 2: `part`.
+pub const CONTROL: u32 = 2;
 
 /// Core and tool runner. 1: `run`, `write`, `kill`, `output`, `exited`.
 pub const EXEC: u32 = 1;

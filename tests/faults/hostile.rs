@@ -18,7 +18,7 @@ const GROWTH_KIB: u64 = 64 * 1024;
 /// What it may keep when all are gone.
 const KEPT_KIB: u64 = 2 * 1024;
 
-const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 fn open(port: u16) -> TcpStream {

@@ -1,10 +1,18 @@
 //! One relayed request and the answer to it.
 
 use crate::base::cancel::Cancel;
-use crate::gateway::auth;
+use crate::config::Snapshot;
+use crate::config::listen::AuthMode;
+use crate::gateway::auth::{Asker, Refusal};
 use crate::gateway::core::Core;
 use crate::gateway::handshake::Trust;
+use crate::gateway::origin::{self, Forwarding, Origin};
+use crate::gateway::{failures, tailscale};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
+use serde_json::json;
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 
 /// What the front verified about the client.
@@ -20,6 +28,8 @@ pub struct Exchange {
     pub sender: Sender,
     /// Cancelled when nobody waits for the answer any more.
     pub gone: Cancel,
+    /// Why the client is not let in, once that was asked.
+    refused: Cell<Option<(AuthMode, Refusal)>>,
 }
 
 /// Why a body was not taken.
@@ -35,6 +45,7 @@ impl Exchange {
             request,
             sender,
             gone,
+            refused: Cell::default(),
         }
     }
 
@@ -82,10 +93,89 @@ impl Exchange {
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
     }
 
-    /// Whether the client has proven the shared secret, or needs none.
+    /// The password of `Authorization: Basic`, whatever the user is called.
+    fn basic(&self) -> Option<String> {
+        let (scheme, text) = self.header("authorization")?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let text = BASE64_STANDARD.decode(text.trim()).ok()?;
+        let text = String::from_utf8(text).ok()?;
+        text.split_once(':').map(|(_, password)| password.into())
+    }
+
+    /// Not sent by a page of somebody else's.
+    fn is_own_page(&self, config: &Snapshot, forwarding: &Forwarding) -> bool {
+        let page = self.header("origin");
+        let allowed = &config.config.gateway.control_ui.allowed_origins;
+        self.header("sec-fetch-site") != Some("cross-site")
+            && (page.is_none() || origin::origin_allowed(page, forwarding.host.as_deref(), allowed))
+    }
+
+    /// Where the request comes from, by its headers.
+    pub fn forwarding(&self) -> Forwarding {
+        let headers = self.request.headers();
+        Forwarding::read(|name| {
+            let values = headers
+                .iter()
+                .filter(|h| h.field.as_str().as_str().eq_ignore_ascii_case(name))
+                .map(|h| h.value.as_str().trim().to_string());
+            values.reduce(|list, value| list + ", " + &value)
+        })
+    }
+
+    /// Whether the client has proven the shared secret, or needs none. A client that has not is
+    /// answered by `unauthorized`.
     pub fn is_authorized(&self, core: &Core) -> bool {
-        self.sender.trust == Trust::Owner
-            || auth::check(&core.listen.auth, self.bearer(), self.bearer()).is_ok()
+        if self.sender.trust == Trust::Owner {
+            return true;
+        }
+        let forwarding = self.forwarding();
+        let config = core.config.current();
+        let origin = match self.sender.ip {
+            Some(ip) => origin::origin(ip, &forwarding, &config.config.gateway.trusted_proxies),
+            None => Origin::on_socket(false),
+        };
+        let asker = Asker::new(origin, self.header("origin").is_some());
+        let basic = match core.listen.auth.mode {
+            // Browsers add it to what any page sends here.
+            AuthMode::Password if self.is_own_page(&config, &forwarding) => self.basic(),
+            _ => None,
+        };
+        let password = self.bearer().or(basic.as_deref());
+        let Err(refusal) = asker.proves(core, self.bearer(), password) else {
+            return true;
+        };
+        if let (Some(ip), false, true) = (
+            self.sender.ip,
+            origin.local,
+            core.listen.auth.allow_tailscale,
+        ) {
+            if tailscale::proves(core, &forwarding, ip) {
+                return true;
+            }
+        }
+        asker.failed(core, refusal);
+        core.failures.log(|| {
+            let peer = self
+                .sender
+                .ip
+                .map_or("a local program".into(), |ip| ip.to_string());
+            let said = forwarding
+                .forwarded_for
+                .as_deref()
+                .map_or(String::new(), |list| {
+                    format!(" for {:?}", failures::shown(list))
+                });
+            format!(
+                "refused {peer}{said}: {} {}: {}",
+                self.method(),
+                failures::shown(self.path()),
+                refusal.brief()
+            )
+        });
+        self.refused.set(Some((core.listen.auth.mode, refusal)));
+        false
     }
 
     /// As announced; a chunked body says nothing.
@@ -142,11 +232,34 @@ impl Exchange {
         );
     }
 
-    /// 401, as every endpoint behind the shared secret says it.
+    /// 401, as every endpoint behind the shared secret says it; 429 to who tries too often.
     pub fn unauthorized(self) {
-        self.json(
+        let refused = self.refused.get();
+        if let Some((_, Refusal::Later(wait))) = refused {
+            let after = (wait.as_secs() + 1).to_string();
+            let body =
+                json!({"error": {"message": "Too many failed attempts", "type": "rate_limited"}});
+            return self.respond(
+                429,
+                &[
+                    ("Content-Type", "application/json; charset=utf-8"),
+                    ("Retry-After", &after),
+                ],
+                body.to_string().as_bytes(),
+            );
+        }
+        let scheme = match refused {
+            Some((AuthMode::Password, _)) => "Basic realm=\"OpenClaw\", charset=\"UTF-8\"",
+            _ => "Bearer realm=\"OpenClaw\"",
+        };
+        let body = json!({"error": {"message": "Unauthorized", "type": "unauthorized"}});
+        self.respond(
             401,
-            &serde_json::json!({"error": {"message": "Unauthorized", "type": "unauthorized"}}),
+            &[
+                ("Content-Type", "application/json; charset=utf-8"),
+                ("WWW-Authenticate", scheme),
+            ],
+            body.to_string().as_bytes(),
         );
     }
 

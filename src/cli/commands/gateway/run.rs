@@ -44,7 +44,10 @@ pub const FLAGS: &[Flag] = &[
         &["off", "serve", "funnel"],
         "Publish by Tailscale",
     ),
-    Flag::switch("tailscale-reset-on-exit", "Accepted, without effect"),
+    Flag::switch(
+        "tailscale-reset-on-exit",
+        "Take back at the end what was published",
+    ),
     Flag::switch("verbose", "More on stderr"),
     Flag::choice(
         "ws-log",
