@@ -1,6 +1,7 @@
 //! Everything here starts our real binaries and talks to them as a user or a client would.
 
 mod abort;
+mod approvals;
 mod auth;
 mod browser;
 mod chat;
@@ -34,3 +35,4 @@ mod tidy;
 mod tls;
 mod tools;
 mod turn;
+mod update;

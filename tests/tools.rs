@@ -5,6 +5,7 @@ use crate::harness::{Dir, eventually, skip};
 use crate::runner::{is_running, mark, start_runner};
 use openclaw::base::cancel::Cancel;
 use openclaw::config::{Env, Paths, Snapshot};
+use openclaw::tool::approve::{self, After, Decision, Question, Sender, Stand, Then};
 use openclaw::tool::process::Processes;
 use openclaw::tool::{self, Call, Context, Finished, Output, policy};
 use openclaw::wire::message::{Block, text_of};
@@ -25,6 +26,23 @@ struct House {
     updates: Mutex<Vec<Output>>,
     config: Value,
     key: String,
+    desk: Desk,
+    sender: Option<Sender>,
+}
+
+/// Keeps the questions for the test to answer.
+#[derive(Default)]
+struct Desk(Mutex<Vec<(Question, Then)>>);
+
+impl approve::Desk for Desk {
+    fn ask(&self, question: Question, _: &Cancel, then: Then) -> Result<(), String> {
+        self.0.lock().unwrap().push((question, then));
+        Ok(())
+    }
+
+    fn skill_bins(&self) -> Vec<String> {
+        vec!["sh".into()]
+    }
 }
 
 impl House {
@@ -56,6 +74,8 @@ impl House {
             updates: Mutex::default(),
             config,
             key: KEY.into(),
+            desk: Desk::default(),
+            sender: None,
         }
     }
 
@@ -96,6 +116,11 @@ impl House {
             update: &update,
             tools: &tools,
             processes: &self.processes,
+            approve: Stand {
+                desk: Some(&self.desk),
+                sender: self.sender.as_ref(),
+                ..Stand::default()
+            },
         };
         let arguments = arguments.as_object().unwrap();
         let call = Call {
@@ -107,6 +132,27 @@ impl House {
 
     fn text(&self, name: &str, arguments: Value) -> String {
         text_of(&self.call(name, arguments).content)
+    }
+
+    /// Answers the oldest question; what was asked, and what followed.
+    fn answer(&self, decision: Option<Decision>) -> (Question, After) {
+        let (question, then) = self.desk.0.lock().unwrap().remove(0);
+        (question, then(decision, &self.processes))
+    }
+
+    fn questions(&self) -> usize {
+        self.desk.0.lock().unwrap().len()
+    }
+
+    fn write_approvals(&self, file: Value) {
+        let dir = self.dir.path().join(".openclaw");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("exec-approvals.json"), file.to_string()).unwrap();
+    }
+
+    fn approvals(&self) -> Value {
+        let path = self.dir.path().join(".openclaw/exec-approvals.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
     /// The message of a tool that failed.
@@ -339,26 +385,154 @@ fn a_cancelled_run_kills_its_command_at_once() {
 }
 
 #[test]
-fn hosts_and_security_that_need_an_approval_are_refused_with_the_setting() {
+fn what_may_not_run_on_the_host_is_refused_with_the_reason() {
     let exec = |settings: Value| {
         let house = House::new("tools-host", json!({"tools": {"exec": settings}}));
-        house.call("exec", json!({"command": "echo ran"}))
+        text_of(&house.call("exec", json!({"command": "echo ran"})).content)
     };
-    let said = |finished: Finished| text_of(&finished.content);
-    let deny = said(exec(json!({"host": "gateway", "security": "deny"})));
+    let deny = exec(json!({"host": "gateway", "security": "deny"}));
     assert!(
         deny.contains("exec denied: host=gateway security=deny"),
         "{deny}"
     );
-    let ask = said(exec(json!({"host": "gateway"})));
-    assert!(ask.contains("tools.exec.security=full"), "{ask}");
-    let full = exec(json!({"host": "gateway", "security": "full", "ask": "off"}));
-    assert_eq!(said(full), "ran");
+    let miss = exec(json!({"host": "gateway", "ask": "off"}));
+    assert!(miss.contains("exec denied: allowlist miss"), "{miss}");
+    let full = json!({"host": "gateway", "security": "full", "ask": "off"});
+    assert_eq!(exec(full.clone()), "ran");
+    let house = House::new("tools-host", json!({"tools": {"exec": full}}));
+    // The stricter of the configuration, the file and the call wins.
+    house.write_approvals(json!({"version": 1, "defaults": {"security": "deny"}}));
+    let denied = house.error("exec", json!({"command": "true"}));
+    assert_eq!(denied, "exec denied: host=gateway security=deny");
+    house.write_approvals(json!({"version": 2}));
+    let unsound = house.error("exec", json!({"command": "true"}));
+    assert!(unsound.contains("is no approvals file"), "{unsound}");
+    house.write_approvals(json!({"version": 1}));
+    let strict = json!({"command": "true", "security": "allowlist"});
+    assert_eq!(house.error("exec", strict), "exec denied: allowlist miss");
     let house = House::new("tools-host", json!({}));
     assert_eq!(
         house.error("exec", json!({"command": "true", "host": "gateway"})),
         "exec host not allowed (requested gateway; configure tools.exec.host=gateway to allow)."
     );
+}
+
+#[test]
+fn a_command_that_must_be_approved_returns_at_once_and_runs_when_it_is() {
+    let exec = json!({"host": "gateway", "approvalRunningNoticeMs": 1500});
+    let house = House::new("tools-ask", json!({"tools": {"exec": exec}}));
+    let asked = house.call(
+        "exec",
+        json!({"command": "echo one && echo two", "env": {"A": "b"}}),
+    );
+    let details = asked.details.unwrap();
+    let id = details["approvalId"].as_str().unwrap().to_string();
+    let text = text_of(&asked.content);
+    let first = format!(
+        "Approval required (id {}). Approve to run; updates will arrive after completion.\n",
+        &id[..8]
+    );
+    assert!(text.starts_with(&first), "{text}");
+    assert_eq!(details["status"], "approval-pending");
+    assert_eq!(details["approvalSlug"], id[..8]);
+    assert_eq!(details["host"], "gateway");
+    assert_eq!(details["command"], "echo one && echo two");
+    assert_eq!(details["cwd"], house.workspace().to_str().unwrap());
+    assert!(house.notices.lock().unwrap().is_empty());
+    let (question, after) = house.answer(Some(Decision::AllowOnce));
+    assert_eq!(question.command, "A='b' echo one && echo two");
+    assert_eq!(question.id, id);
+    assert!(after.note.is_none());
+    let running = after.running.unwrap();
+    assert_eq!(running.after, Duration::from_millis(1500));
+    let process = running.process;
+    assert_eq!(
+        running.note,
+        format!("Exec running (gateway id={id}, session={process}, >2s): echo one && echo two")
+    );
+    let notice = eventually("its end", PATIENCE, || house.notices.lock().unwrap().pop());
+    let finished = format!("Exec finished (gateway id={id}, session={process}, code 0)\none two");
+    assert_eq!(notice, finished);
+}
+
+#[test]
+fn an_answer_for_good_is_kept_and_used() {
+    let exec = json!({"host": "gateway"});
+    let house = House::new("tools-always", json!({"tools": {"exec": exec}}));
+    let command = json!({"command": "uname -s; id -u"});
+    house.call("exec", command.clone());
+    house.answer(Some(Decision::AllowAlways));
+    let list = house.approvals()["agents"]["main"]["allowlist"].clone();
+    let patterns: Vec<&str> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["pattern"].as_str().unwrap())
+        .collect();
+    assert!(patterns[0].ends_with("/bin/uname") && patterns[1].ends_with("/bin/id"));
+    let done = house.call("exec", command);
+    assert_eq!(done.details.unwrap()["status"], "completed");
+    let entry = house.approvals()["agents"]["main"]["allowlist"][0].clone();
+    assert_eq!(entry["lastUsedCommand"], "uname -s; id -u");
+    assert_eq!(entry["lastResolvedPath"], patterns[0]);
+    // What is not on the list, or cannot be understood, asks again.
+    for command in ["uname; ls", "uname > x", "uname $(ls)", "./uname"] {
+        house.call("exec", json!({"command": command}));
+        assert_eq!(house.questions(), 1, "{command}");
+        let (_, after) = house.answer(Some(Decision::Deny));
+        let note = after.note.unwrap();
+        assert!(note.contains("user-denied): "), "{note}");
+    }
+    // Variables change what a program does.
+    house.call("exec", json!({"command": "uname", "env": {"X": "y"}}));
+    assert_eq!(house.questions(), 1);
+    // `ask: always` asks for listed ones, too.
+    house.call("exec", json!({"command": "uname", "ask": "always"}));
+    assert_eq!(house.questions(), 2);
+}
+
+#[test]
+fn without_an_answer_the_fallback_decides() {
+    let exec = json!({"host": "gateway"});
+    let house = House::new("tools-fallback", json!({"tools": {"exec": exec}}));
+    let unanswered = |fallback: &str, command: &str| {
+        house.write_approvals(json!({"version": 1,
+            "defaults": {"askFallback": fallback, "ask": "always"},
+            "agents": {"*": {"allowlist": [{"pattern": "/**/uname"}]}}}));
+        house.call("exec", json!({"command": command}));
+        house.answer(None).1.note
+    };
+    let note = unanswered("deny", "uname").unwrap();
+    assert!(note.contains(", approval-timeout): uname"), "{note}");
+    assert!(unanswered("allowlist", "uname").is_none());
+    let note = unanswered("allowlist", "id").unwrap();
+    assert!(note.contains("approval-timeout (allowlist-miss)"), "{note}");
+    assert!(unanswered("full", "id").is_none());
+}
+
+#[test]
+fn elevation_is_for_those_who_are_named() {
+    let config = json!({"agents": {"defaults": {"sandbox": {"mode": "all"}}},
+        "tools": {"elevated": {"allowFrom": {"webchat": ["@Me"]}}}});
+    let mut house = House::new("tools-elevated", config);
+    let elevated = json!({"command": "echo out", "elevated": true});
+    let refused = house.error("exec", elevated.clone());
+    assert!(
+        refused.contains("Failing gate: allowFrom (tools.elevated.allowFrom."),
+        "{refused}"
+    );
+    house.sender = Some(Sender {
+        channel: "webchat".into(),
+        names: vec!["me".into()],
+    });
+    house.call("exec", elevated.clone());
+    assert_eq!(house.questions(), 1);
+    house.config["agents"]["defaults"]["elevatedDefault"] = json!("full");
+    assert_eq!(house.text("exec", elevated.clone()), "out");
+    assert_eq!(house.text("exec", json!({"command": "echo out"})), "out");
+    house.config["tools"]["elevated"]["enabled"] = json!(false);
+    let refused = house.error("exec", elevated);
+    assert!(refused.contains("Failing gate: enabled"), "{refused}");
 }
 
 #[test]

@@ -35,7 +35,8 @@ struct State {
 /// Keeps an action planned; dropping it forgets the action.
 #[must_use = "the action is forgotten when the alarm is dropped"]
 pub struct Alarm {
-    clock: Clock,
+    /// `None`: nobody can forget it any more.
+    clock: Option<Clock>,
     key: Key,
 }
 
@@ -60,9 +61,16 @@ impl Clock {
             }
         }
         Alarm {
-            clock: self.clone(),
+            clock: Some(self.clone()),
             key,
         }
+    }
+}
+
+impl Alarm {
+    /// Lets the action happen whatever becomes of the one who planned it.
+    pub fn keep(mut self) {
+        self.clock = None;
     }
 }
 
@@ -103,7 +111,10 @@ impl Shared {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        let forgotten = self.clock.0.lock().planned.remove(&self.key);
+        let Some(clock) = &self.clock else {
+            return;
+        };
+        let forgotten = clock.0.lock().planned.remove(&self.key);
         // Outside the lock: what the action holds may plan or forget in turn.
         drop(forgotten);
     }

@@ -242,6 +242,7 @@ fn read(core: &Arc<Core>, client: &Arc<Client>, socket: &mut WebSocket<Io>) {
 
 fn leave(core: &Arc<Core>, client: &Arc<Client>) {
     core.clients.remove(client);
+    core.approvals.left(core, &client.conn_id);
     core.departed();
     if core.presence.record(client, "disconnect") {
         core.clients.bump_presence();

@@ -3,6 +3,7 @@
 //! broadcast.
 
 use super::agents::Agents;
+use super::approvals::Approvals;
 use super::broadcast::{Client, Clients, Rules};
 use super::dedupe::Dedupe;
 use super::devices::Devices;
@@ -38,6 +39,8 @@ pub struct Core {
     pub clients: Clients,
     pub presence: Presence,
     pub devices: Devices,
+    /// Commands that wait for somebody's word.
+    pub approvals: Approvals,
     pub dedupe: Dedupe,
     pub system_events: Arc<SystemEvents>,
     pub heartbeat: Arc<Heartbeat>,
@@ -76,6 +79,7 @@ impl Core {
             clients: Clients::default(),
             presence: Presence::new(host::presence(&config.current().env)),
             devices,
+            approvals: Approvals::default(),
             dedupe: Dedupe::default(),
             agents: Agents::open(&config, &system_events, &heartbeat),
             system_events,
@@ -99,6 +103,16 @@ impl Core {
 
     pub fn uptime_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A word for the agent of a session: it is in its next turn. A main session's comes soon,
+    /// by a heartbeat for `reason`.
+    pub fn note(&self, key: &str, text: &str, reason: &str) {
+        self.system_events.ask(key, text);
+        let sessions = &self.agents.sessions;
+        if sessions.defaults().main_of(&sessions.agent_of(key)) == key {
+            self.heartbeat.request(reason);
+        }
     }
 
     /// The event loop calls this every `TICK_MS`.

@@ -2,6 +2,7 @@
 //! supervisor; `main` here picks the role.
 
 pub mod agents;
+pub mod approvals;
 pub mod auth;
 pub mod broadcast;
 pub mod clock;

@@ -9,6 +9,7 @@ use super::clock::{Alarm, Clock};
 use crate::agent::event::Event;
 use crate::base::cancel::Cancel;
 use crate::base::time::now_ms;
+use crate::tool::approve::Sender;
 use crate::wire::gateway::agent as wire;
 use crate::wire::gateway::chat::{self, Said};
 use std::collections::{HashMap, VecDeque};
@@ -88,6 +89,8 @@ pub struct Run {
     /// The connection that gets tool events.
     pub watcher: Option<String>,
     pub verbose: Verbose,
+    /// Whose message began it, where people are told apart.
+    pub sender: Option<Sender>,
     /// When the sweep may stop it.
     pub expires: Option<Instant>,
     /// Hears every event that is told, on the thread that tells it; must not block.
@@ -117,6 +120,7 @@ impl Run {
             cancel: Cancel::new(),
             watcher: None,
             verbose: Verbose::Off,
+            sender: None,
             expires: None,
             ear: None,
             progress: Mutex::default(),

@@ -5,6 +5,7 @@
 //! commands are started by `openclaw-exec` alone (see `exec`). No tool panics on arguments, and
 //! every text a tool returns is bounded.
 
+pub mod approve;
 pub mod confine;
 mod diff;
 pub mod edit;
@@ -68,6 +69,8 @@ pub struct Context<'a> {
     pub tools: &'a [&'static Tool],
     /// Commands and background sessions; shared by all runs of the core.
     pub processes: &'a process::Processes,
+    /// For commands that need somebody's word.
+    pub approve: approve::Stand<'a>,
 }
 
 #[derive(Clone, Debug, Default)]

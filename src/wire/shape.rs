@@ -25,6 +25,8 @@ pub enum Shape {
         max: usize,
     },
     Literal(&'static str),
+    /// This number and no other.
+    Exactly(i64),
     /// One of the strings; the original writes it as a union of literals.
     OneOf(&'static [&'static str]),
     Array {
@@ -170,6 +172,14 @@ impl Shape {
             Shape::Literal(text) => {
                 if value.as_str() != Some(text) {
                     not_constant(value, &mut say);
+                }
+            }
+            Shape::Exactly(number) => {
+                if !value.is_number() {
+                    say("must be number".into());
+                }
+                if value.as_f64() != Some(*number as f64) {
+                    say("must be equal to constant".into());
                 }
             }
             Shape::OneOf(texts) => {

@@ -88,7 +88,6 @@ const LAST: Lane = &[
 
 /// Commands of work that is not landed yet. Goes when it is empty.
 const AWAITED: &[&str] = &[
-    "approvals ",
     "cron ",
     "gateway call config.set",
     "gateway call config.patch",

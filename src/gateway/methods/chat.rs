@@ -2,7 +2,7 @@
 
 use super::{Answer, Call};
 use crate::agent::inbound;
-use crate::gateway::broadcast::Rules;
+use crate::gateway::broadcast::{Client, Rules};
 use crate::gateway::core::Core;
 use crate::gateway::dedupe::Stored;
 use crate::gateway::models;
@@ -10,6 +10,7 @@ use crate::gateway::runs::{self, Kind};
 use crate::gateway::sessions::{self, Touch};
 use crate::gateway::turns::{self, Ending, Start};
 use crate::session::{Entry, Error};
+use crate::tool::approve::Sender;
 use crate::wire::gateway::chat::{
     self, AbortParams, Aborted, History, HistoryParams, InjectParams, Injected, Said, SendParams,
     Sent,
@@ -59,6 +60,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     let mut run = runs::Run::new(id, &params.session_key, &key, Kind::Chat);
     run.watcher = sessions::watcher(call.client);
     run.verbose = sessions::verbose(core, &key);
+    run.sender = Some(sender(call.client));
     run.expires = Some(Instant::now() + (limit + EXPIRY_SLACK).clamp(EXPIRY_MIN, EXPIRY_MAX));
     let run = Arc::new(run);
     if !core.agents.runs.begin(&run) {
@@ -136,6 +138,15 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
         },
     );
     Ok(Answer::Later)
+}
+
+/// Who writes: by what the client calls itself.
+fn sender(client: &Client) -> Sender {
+    let names = [Some(client.client_id.clone()), client.display_name.clone()];
+    Sender {
+        channel: "webchat".into(),
+        names: names.into_iter().flatten().collect(),
+    }
 }
 
 /// Says where a session began that has no other place; an outside route it has stays.

@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod agents;
+pub mod approvals;
 pub mod chat;
 pub mod config;
 pub mod devices;
@@ -13,6 +14,7 @@ pub mod scope;
 pub mod sessions;
 pub mod system;
 mod table;
+pub mod update;
 
 pub use scope::Scope;
 pub use table::ADVERTISED;

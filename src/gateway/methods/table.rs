@@ -4,12 +4,12 @@
 
 use super::Scope::{Admin, Approvals, Node, Pairing, Read, Write};
 use super::{
-    Handler, Method, Run, Scope, agent, agents, chat, config, devices, health, logs, models,
-    sessions, system,
+    Handler, Method, Run, Scope, agent, agents, approvals, chat, config, devices, health, logs,
+    models, sessions, system, update,
 };
 use crate::wire::gateway::{
-    agent as agent_wire, chat as chat_wire, config as config_wire, heartbeat as heartbeat_wire,
-    sessions as sessions_wire,
+    agent as agent_wire, approvals as approvals_wire, chat as chat_wire, config as config_wire,
+    heartbeat as heartbeat_wire, sessions as sessions_wire, update as update_wire,
 };
 use crate::wire::shape::{NONE, OPEN, Shape};
 
@@ -18,11 +18,9 @@ const CHANNELS: &str = "no channels are built into it";
 const USAGE: &str = "it keeps no account of what providers charge";
 const TTS: &str = "it has no speech output";
 const CONFIG: &str = "edit the configuration file; changes are taken up as they are saved";
-const APPROVALS: &str = "it does not ask for approval of commands";
 const WIZARD: &str = "run `openclaw onboard` on its own host";
 const AGENT_FILES: &str = "edit the files in the agent's workspace";
 const SKILLS: &str = "it does not manage skills";
-const UPDATE: &str = "it is updated by whatever installed it";
 const VOICE: &str = "it has no voice input";
 const NODES: &str = "it does not drive nodes";
 const CRON: &str = "it has no scheduler";
@@ -66,12 +64,37 @@ pub static TABLE: &[Method] = &[
     pooled("config.apply", Admin, config_wire::APPLY, config::apply),
     pooled("config.patch", Admin, config_wire::APPLY, config::patch),
     absent("config.schema", Admin, CONFIG),
-    absent("exec.approvals.get", Admin, APPROVALS),
-    absent("exec.approvals.set", Admin, APPROVALS),
-    absent("exec.approvals.node.get", Admin, APPROVALS),
-    absent("exec.approvals.node.set", Admin, APPROVALS),
-    absent("exec.approval.request", Approvals, APPROVALS),
-    absent("exec.approval.resolve", Approvals, APPROVALS),
+    pooled("exec.approvals.get", Admin, NONE, approvals::get),
+    pooled(
+        "exec.approvals.set",
+        Admin,
+        approvals_wire::SET,
+        approvals::set,
+    ),
+    inline(
+        "exec.approvals.node.get",
+        Admin,
+        approvals_wire::NODE_GET,
+        approvals::of_node,
+    ),
+    inline(
+        "exec.approvals.node.set",
+        Admin,
+        approvals_wire::NODE_SET,
+        approvals::of_node,
+    ),
+    inline(
+        "exec.approval.request",
+        Approvals,
+        approvals_wire::REQUEST,
+        approvals::request,
+    ),
+    inline(
+        "exec.approval.resolve",
+        Approvals,
+        approvals_wire::RESOLVE,
+        approvals::resolve,
+    ),
     absent("wizard.start", Admin, WIZARD),
     absent("wizard.next", Admin, WIZARD),
     absent("wizard.cancel", Admin, WIZARD),
@@ -86,7 +109,7 @@ pub static TABLE: &[Method] = &[
     absent("skills.bins", Node, SKILLS),
     absent("skills.install", Admin, SKILLS),
     absent("skills.update", Admin, SKILLS),
-    absent("update.run", Admin, UPDATE),
+    pooled("update.run", Admin, update_wire::RUN, update::run),
     absent("voicewake.get", Read, VOICE),
     absent("voicewake.set", Write, VOICE),
     pooled("sessions.list", Read, sessions_wire::LIST, sessions::list),

@@ -141,6 +141,7 @@ fn schema_of(shape: &Shape) -> Value {
             "maxLength": (*max < usize::MAX).then_some(max),
         }),
         Shape::Literal(text) => json!({"type": "string", "const": text}),
+        Shape::Exactly(number) => json!({"type": "number", "const": number}),
         Shape::OneOf(texts) => {
             let each = texts.iter().map(|text| schema_of(&Shape::Literal(text)));
             json!({"anyOf": each.collect::<Vec<_>>()})

@@ -1,11 +1,14 @@
 //! The tools a run may use, as the turn calls them.
 
+use super::super::approvals::Desk;
 use super::Flight;
 use crate::agent::prompt;
 use crate::agent::turn::{Call, Ran, Toolbox};
 use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
 use crate::model::{Target, ToolSpec};
+use crate::session::Entry;
+use crate::tool::approve::Stand;
 use crate::tool::{self, Output, Tool, policy};
 use crate::wire::gateway::agent::PendingCall;
 use serde_json::{Value, json};
@@ -14,12 +17,19 @@ use std::sync::Arc;
 pub struct Bench<'a> {
     flight: &'a Flight,
     config: Arc<Snapshot>,
+    entry: &'a Entry,
+    desk: Desk,
     pub tools: Vec<&'static Tool>,
     pub specs: Vec<ToolSpec>,
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn new(flight: &'a Flight, config: &Arc<Snapshot>, target: &Target) -> Bench<'a> {
+    pub(super) fn new(
+        flight: &'a Flight,
+        config: &Arc<Snapshot>,
+        entry: &'a Entry,
+        target: &Target,
+    ) -> Bench<'a> {
         let caller = policy::Caller {
             agent_id: &flight.agent_id,
             session_key: &flight.run.key,
@@ -48,6 +58,8 @@ impl<'a> Bench<'a> {
         Bench {
             flight,
             config: config.clone(),
+            entry,
+            desk: Desk(flight.core.clone()),
             tools,
             specs,
         }
@@ -80,6 +92,14 @@ impl Toolbox for Bench<'_> {
                 update,
                 tools: &self.tools,
                 processes: &flight.core.agents.processes,
+                approve: Stand {
+                    desk: Some(&self.desk),
+                    host: self.entry.exec_host.as_deref(),
+                    security: self.entry.exec_security.as_deref(),
+                    ask: self.entry.exec_ask.as_deref(),
+                    elevated: self.entry.elevated_level.as_deref(),
+                    sender: flight.run.sender.as_ref(),
+                },
             },
         );
         Ran {

@@ -368,7 +368,7 @@ impl Flight {
             }
         };
         let thinking = self.thinking(config, &entry, &chain.targets[0]);
-        let bench = Bench::new(self, config, &chain.targets[0]);
+        let bench = Bench::new(self, config, &entry, &chain.targets[0]);
         let files = workspace::load(
             &self.workspace,
             session::key::is_subagent(&self.run.key),

@@ -1,11 +1,18 @@
 //! Where a command may run, and whether it may at all.
 //!
 //! `tools.exec.host` is `sandbox` by default: in the sandbox when the session has one, otherwise on
-//! the host without questions. `gateway` is the host with approvals. Asking somebody is not built
-//! yet: a command that would have to be approved is refused, and the text names the setting.
+//! the host without questions. `gateway` is the host with approvals: `tools.exec` and the file of
+//! approvals together decide, the stricter of the two, whether the command runs, a person is asked,
+//! or it is refused. An elevated call runs on the host although its session is sandboxed, with the
+//! same questions, or with none where the session's level is `full`.
 
+use super::elevated::{self, Level};
+use crate::tool::approve::allow::{self, Ground, Judged};
+use crate::tool::approve::file::Store;
+use crate::tool::approve::{Ask, Security};
 use crate::tool::{Call, Context, Error};
 use serde_json::Value;
+use std::path::Path;
 
 /// `tools.exec` of the agent over that of all.
 pub struct Settings {
@@ -32,6 +39,10 @@ impl Settings {
         self.own.get(key).or_else(|| self.shared.get(key))
     }
 
+    pub fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
     pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::as_str)
     }
@@ -54,136 +65,152 @@ impl Settings {
 }
 
 const HOSTS: &[&str] = &["sandbox", "gateway", "node"];
-/// From strict to lax; the stricter of two wins.
-const SECURITY: &[&str] = &["deny", "allowlist", "full"];
-/// From lax to strict; the stricter of two wins.
-const ASK: &[&str] = &["off", "on-miss", "always"];
+/// Shells whose language the analysis knows.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "ash", "busybox"];
 
-/// Refuses what may not run.
-pub fn permit(call: &Call, ctx: &Context, settings: &Settings, caged: bool) -> Result<(), Error> {
-    let configured = choice(settings.text("host"), HOSTS).unwrap_or("sandbox");
-    let requested = choice(call.str("host"), HOSTS).unwrap_or(configured);
-    if call.flag("elevated") == Some(true) {
-        return Err(
-            "elevated is not available: this build cannot ask for approval yet. Leave \
-                    elevated out; tools.elevated has no effect for now."
-                .into(),
-        );
+/// Where a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the session's sandbox, or on the host of a session without one. Nobody is asked.
+    Inside,
+    /// On the host, with approvals.
+    Gateway { security: Security, ask: Ask },
+    /// On the host, without any.
+    Elevated,
+}
+
+/// A command as the judge needs to see it.
+pub struct Candidate<'a> {
+    pub command: &'a str,
+    pub cwd: &'a Path,
+    pub shell: &'a str,
+    pub path: &'a str,
+    /// The call gives variables of its own, by which it can change what a program does.
+    pub has_env: bool,
+}
+
+/// What the rules say of a command on the host.
+#[derive(Debug)]
+pub struct Ruling {
+    pub security: Security,
+    pub ask: Ask,
+    /// What becomes of it when nobody answers.
+    pub fallback: Security,
+    pub judged: Judged,
+}
+
+impl Ruling {
+    /// The allowlist lets it pass.
+    pub fn is_listed(&self) -> bool {
+        self.security != Security::Allowlist || self.judged.satisfied
     }
-    if requested != configured {
+
+    pub fn must_ask(&self) -> bool {
+        self.ask == Ask::Always || (self.ask == Ask::OnMiss && !self.is_listed())
+    }
+}
+
+/// Decides where the call runs, or refuses.
+pub fn place(call: &Call, ctx: &Context, settings: &Settings, caged: bool) -> Result<Place, Error> {
+    let of_session = ctx.approve.host.and_then(host);
+    let written = settings.text("host").and_then(host);
+    let configured = of_session.or(written).unwrap_or("sandbox");
+    let level = elevated::level(call, ctx, caged)?;
+    if level == Level::Full {
+        return Ok(Place::Elevated);
+    }
+    let requested = call.str("host").and_then(host).unwrap_or(configured);
+    if level == Level::Off && requested != configured {
         return Err(Error(format!(
             "exec host not allowed (requested {requested}; configure tools.exec.host={requested} \
              to allow)."
         )));
     }
-    let written = choice(settings.text("security"), SECURITY);
-    match configured {
+    let scale = |own: Option<&str>, key: &str| {
+        let said = own.or_else(|| settings.text(key));
+        said.map(str::to_string)
+    };
+    let written = scale(ctx.approve.security, "security").and_then(|t| Security::parse(&t));
+    let ask = scale(ctx.approve.ask, "ask").and_then(|text| Ask::parse(&text));
+    let host = if level == Level::Off {
+        configured
+    } else {
+        "gateway"
+    };
+    match host {
         "node" => Err(
             "exec host=node is not built yet: set tools.exec.host to sandbox or gateway, \
                        or use the nodes tool."
                 .into(),
         ),
         // Only what the operator wrote counts: the default of this host is deny, and is not meant.
-        "sandbox" if written == Some("deny") => {
+        "sandbox" if written == Some(Security::Deny) => {
             Err("exec denied: host=sandbox security=deny".into())
         }
-        "sandbox" => Ok(()),
+        "sandbox" => Ok(Place::Inside),
         // A sandboxed session leaves its sandbox only by elevation.
-        _ if caged => Err("exec host=gateway is outside this session's sandbox: set \
+        _ if caged && level == Level::Off => {
+            Err("exec host=gateway is outside this session's sandbox: set \
                            tools.exec.host=sandbox."
-            .into()),
-        _ => on_gateway(call, ctx, settings, written),
+                .into())
+        }
+        _ => {
+            let security = written.unwrap_or(Security::Allowlist);
+            let ask = ask.unwrap_or(Ask::OnMiss);
+            let asked = call.str("security").and_then(Security::parse);
+            let asked_ask = call.str("ask").and_then(Ask::parse);
+            Ok(Place::Gateway {
+                security: asked.map_or(security, |asked| asked.min(security)),
+                ask: asked_ask.map_or(ask, |asked| asked.max(ask)),
+            })
+        }
     }
 }
 
-fn on_gateway(
-    call: &Call,
+/// What the rules say of the command.
+pub fn rule(
     ctx: &Context,
     settings: &Settings,
-    written: Option<&'static str>,
-) -> Result<(), Error> {
-    let approvals = ctx
-        .processes
-        .paths()
-        .home
-        .join(".openclaw/exec-approvals.json");
-    let file = Approvals::read(&approvals, ctx.agent_id)?;
-    let security = [
-        Some(written.unwrap_or("allowlist")),
-        choice(call.str("security"), SECURITY),
-        file.security,
-    ];
-    let security = pick(SECURITY, security, false);
-    let ask = [
-        Some(choice(settings.text("ask"), ASK).unwrap_or("on-miss")),
-        choice(call.str("ask"), ASK),
-        file.ask,
-    ];
-    let ask = pick(ASK, ask, true);
-    match (security, ask) {
-        ("deny", _) => Err("exec denied: host=gateway security=deny".into()),
-        ("full", "off" | "on-miss") => Ok(()),
-        _ => Err(Error(format!(
-            "exec host=gateway with security={security} ask={ask} needs an approval, and this \
-             build cannot ask for one yet. To run commands without asking set \
-             tools.exec.security=full and tools.exec.ask=off (and nothing stricter in {}), or \
-             tools.exec.host=sandbox.",
-            approvals.display()
-        ))),
+    place: (Security, Ask),
+    store: &Store,
+    candidate: &Candidate,
+) -> Result<Ruling, Error> {
+    let rules = store
+        .rules(ctx.agent_id)
+        .map_err(|err| Error(format!("exec denied: {err}")))?;
+    let security = rules.security.map_or(place.0, |own| own.min(place.0));
+    let ask = rules.ask.map_or(place.1, |own| own.max(place.1));
+    if security == Security::Deny {
+        return Err("exec denied: host=gateway security=deny".into());
     }
+    let shell = Path::new(candidate.shell).file_name();
+    let known = shell.is_some_and(|name| SHELLS.iter().any(|known| name == *known));
+    let safe_bins = settings.has("safeBins").then(|| settings.list("safeBins"));
+    let skill_bins = match (rules.auto_allow_skills, ctx.approve.desk) {
+        (true, Some(desk)) => desk.skill_bins(),
+        _ => Vec::new(),
+    };
+    let judged = allow::judge(
+        candidate.command,
+        &Ground {
+            rules: &rules,
+            safe_bins: safe_bins.as_deref(),
+            skill_bins: &skill_bins,
+            cwd: candidate.cwd,
+            home: &ctx.processes.paths().home,
+            path: candidate.path,
+            plain_shell: known && !candidate.has_env,
+        },
+    );
+    Ok(Ruling {
+        security,
+        ask,
+        fallback: rules.fallback.unwrap_or(Security::Deny),
+        judged,
+    })
 }
 
-/// What `exec-approvals.json` says for an agent: its own block over `*` over the defaults.
-#[derive(Default)]
-struct Approvals {
-    security: Option<&'static str>,
-    ask: Option<&'static str>,
-}
-
-impl Approvals {
-    fn read(path: &std::path::Path, agent_id: &str) -> Result<Approvals, Error> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Approvals::default());
-            }
-            // Unreadable rules are no permission.
-            Err(err) => return Err(Error(format!("exec denied: {}: {err}", path.display()))),
-        };
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|err| Error(format!("exec denied: {}: {err}", path.display())))?;
-        let get = |key: &str, options| {
-            let places = [
-                value.get("agents").and_then(|agents| agents.get(agent_id)),
-                value.get("agents").and_then(|agents| agents.get("*")),
-                value.get("defaults"),
-            ];
-            let said = places
-                .into_iter()
-                .flatten()
-                .find_map(|place| place.get(key));
-            choice(said.and_then(Value::as_str), options)
-        };
-        Ok(Approvals {
-            security: get("security", SECURITY),
-            ask: get("ask", ASK),
-        })
-    }
-}
-
-fn choice(text: Option<&str>, options: &'static [&'static str]) -> Option<&'static str> {
-    let text = text?.trim().to_lowercase();
-    options.iter().find(|option| **option == text).copied()
-}
-
-/// The last of the options said (`highest`), or the first.
-fn pick(
-    options: &'static [&'static str],
-    said: [Option<&'static str>; 3],
-    highest: bool,
-) -> &'static str {
-    let rank = |word: &'static str| options.iter().position(|option| *option == word);
-    let ranks = said.into_iter().flatten().filter_map(rank);
-    let rank = if highest { ranks.max() } else { ranks.min() };
-    options[rank.unwrap_or(0)]
+fn host(text: &str) -> Option<&'static str> {
+    let text = text.trim().to_lowercase();
+    HOSTS.iter().find(|host| **host == text).copied()
 }

@@ -1,18 +1,22 @@
 //! `exec`: runs a shell command through the tool runner, and lets it go on in the background when
 //! it takes longer than the call waits.
 //!
-//! Where a command may run is decided here (`host`), what it sees of our environment in `env`.
+//! Where a command may run is decided in `host` (and `elevated`), what it sees of our environment
+//! in `env`; `ask` is the way of those that a person must approve.
 
+mod ask;
+mod elevated;
 mod env;
 mod host;
 
+use super::approve::Store;
 use super::confine::{self, Room, tidy};
 use super::process::session::Session;
 use super::process::{Wait, output};
 use super::{Call, Context, Error, Output, Tool};
 use crate::base::time;
 use crate::wire::exec::{PtySize, Run, RunLimits, Sandbox};
-use host::Settings;
+use host::{Candidate, Place, Settings};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -72,10 +76,13 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
         .ok_or("Provide a command to start.")?;
     let settings = Settings::of(ctx);
     let room = confine::room(ctx)?;
-    host::permit(call, ctx, &settings, room.is_some())?;
+    let place = host::place(call, ctx, &settings, room.is_some())?;
+    let room = room.filter(|_| place == Place::Inside);
     let mut warnings = Vec::new();
     let cwd = folder(call, ctx, room.as_ref(), &mut warnings);
     let given = env::given(call, room.is_some())?;
+    let shown = ask::shown(command, &given);
+    let has_env = !given.is_empty();
     let (wait, may_background) = patience(call, ctx, &settings, &mut warnings);
     let timeout = timeout(call, &settings);
     let mut pty = call.flag("pty").unwrap_or(false);
@@ -83,49 +90,67 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
         warnings.push("Warning: there is no terminal in the sandbox; running without one.".into());
         pty = false;
     }
-    let session = Session {
-        id: String::new(),
+    let shell = env::shell(&ctx.config.env, room.is_some());
+    let env = env::whole(
+        &ctx.config.env,
+        &settings.list("pathPrepend"),
+        &shell,
+        room.as_ref(),
+        given,
+        pty,
+    );
+    let job = Job {
         agent_id: ctx.agent_id.into(),
         session_key: ctx.session_key.into(),
         command: command.into(),
-        cwd: cwd.display().to_string(),
-        pid: None,
-        started_ms: time::now_ms(),
-        started: Instant::now(),
-        output: output::Output::new(output_limit(ctx)),
-        end: None,
-        backgrounded: false,
-        stdin_open: true,
         notify: settings.flag("notifyOnExit").unwrap_or(true),
         keep: Duration::from_millis(
             settings
                 .number("cleanupMs")
                 .map_or(KEEP_MS, |ms| (ms as u64).clamp(KEEP_LEAST, KEEP_MOST)),
         ),
+        output_limit: output_limit(ctx),
         timeout,
-    };
-    let shell = env::shell(&ctx.config.env, room.is_some());
-    let run = Run {
-        id: String::new(),
-        argv: vec![shell.clone(), "-c".into(), command.into()],
-        env: env::whole(
-            &ctx.config.env,
-            &settings.list("pathPrepend"),
-            &shell,
-            room.as_ref(),
-            given,
-            pty,
-        ),
-        cwd,
-        timeout_ms: timeout.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
-        pty: pty.then_some(TERMINAL),
-        sandbox: room.as_ref().map(cage),
-        limits: if room.is_some() {
-            CAGED
-        } else {
-            RunLimits::default()
+        run: Run {
+            id: String::new(),
+            argv: vec![shell.clone(), "-c".into(), command.into()],
+            env,
+            cwd,
+            timeout_ms: timeout.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+            pty: pty.then_some(TERMINAL),
+            sandbox: room.as_ref().map(cage),
+            limits: if room.is_some() {
+                CAGED
+            } else {
+                RunLimits::default()
+            },
         },
     };
+    let warnings = if warnings.is_empty() {
+        String::new()
+    } else {
+        format!("{}\n\n", warnings.join("\n"))
+    };
+    if let Place::Gateway { security, ask } = place {
+        let store = Store::of(ctx.processes.paths());
+        let candidate = Candidate {
+            command,
+            cwd: &job.run.cwd,
+            shell: &shell,
+            path: job.run.env.get("PATH").map_or("", String::as_str),
+            has_env,
+        };
+        let ruling = host::rule(ctx, &settings, (security, ask), &store, &candidate)?;
+        if ruling.must_ask() {
+            let notice = ask::running_notice(&settings);
+            return ask::ask(ctx, ruling, store, job, shown, notice, &warnings);
+        }
+        if !ruling.is_listed() {
+            return Err("exec denied: allowlist miss".into());
+        }
+        ask::note_use(&store, &ruling, command);
+    }
+    let (session, run) = job.split(None);
     let id = ctx.processes.start(session, run)?;
     ctx.processes.wait_started(&id, START);
     let until = wait.map(|wait| Instant::now() + wait);
@@ -136,11 +161,6 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
         |session| Output::text(session.tail()).with_details(session.running_details()),
         ctx.update,
     );
-    let warnings = if warnings.is_empty() {
-        String::new()
-    } else {
-        format!("{}\n\n", warnings.join("\n"))
-    };
     match ended {
         Wait::Cancelled => {
             ctx.processes.kill(&id);
@@ -151,6 +171,43 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
             goes_on(ctx, &id, &warnings)
         }
         Wait::TimeUp | Wait::Exited => finished(ctx, &id, &warnings),
+    }
+}
+
+/// A command ready to start, now or when somebody has said yes.
+struct Job {
+    agent_id: String,
+    session_key: String,
+    command: String,
+    notify: bool,
+    keep: Duration,
+    output_limit: usize,
+    timeout: Option<Duration>,
+    run: Run,
+}
+
+impl Job {
+    /// `approval`: the id of the question that let it run.
+    fn split(self, approval: Option<String>) -> (Session, Run) {
+        let session = Session {
+            id: String::new(),
+            agent_id: self.agent_id,
+            session_key: self.session_key,
+            command: self.command,
+            cwd: self.run.cwd.display().to_string(),
+            pid: None,
+            started_ms: time::now_ms(),
+            started: Instant::now(),
+            output: output::Output::new(self.output_limit),
+            end: None,
+            backgrounded: false,
+            stdin_open: true,
+            notify: self.notify,
+            approval,
+            keep: self.keep,
+            timeout: self.timeout,
+        };
+        (session, self.run)
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Session {
     pub stdin_open: bool,
     /// Whether the agent is told of a background session's end.
     pub notify: bool,
+    /// The question that let it run, when a person was asked: its end is always told, in other
+    /// words.
+    pub approval: Option<String>,
     /// How long it is kept after its end.
     pub keep: Duration,
     pub timeout: Option<Duration>,
@@ -130,15 +133,36 @@ impl Session {
     /// What is told of its end, when somebody wants to hear of it.
     pub fn ended(&self) -> Option<Ended> {
         let end = self.end.as_ref()?;
-        if !(self.backgrounded && self.notify) {
+        if !self.backgrounded || !(self.notify || self.approval.is_some()) {
             return None;
         }
-        let short: String = self.id.chars().take(8).collect();
-        let (status, label) = (self.status(), end.label());
-        let mut notice = format!("Exec {status} ({short}, {label})");
         let tail: Vec<&str> = self.output.last(NOTICE_TAIL).split_whitespace().collect();
+        let tail = tail.join(" ");
+        let (status, label) = (self.status(), end.label());
+        let (mut notice, between) = match &self.approval {
+            None => {
+                let short: String = self.id.chars().take(8).collect();
+                (format!("Exec {status} ({short}, {label})"), " :: ")
+            }
+            Some(approval) => {
+                let id = &self.id;
+                let how = match &end.failed {
+                    Some(_) => "spawn-failed",
+                    None if end.timed_out => "timeout",
+                    None => label.as_str(),
+                };
+                let notice = match &end.failed {
+                    Some(_) => format!(
+                        "Exec denied (gateway id={approval}, {how}): {}",
+                        self.command
+                    ),
+                    None => format!("Exec finished (gateway id={approval}, session={id}, {how})"),
+                };
+                (notice, "\n")
+            }
+        };
         if !tail.is_empty() {
-            notice = format!("{notice} :: {}", tail.join(" "));
+            notice = format!("{notice}{between}{tail}");
         }
         Some(Ended {
             session_id: self.id.clone(),

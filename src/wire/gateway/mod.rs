@@ -1,9 +1,11 @@
 //! Gateway protocol 3: frames, errors, and the params and results of each method family.
 
 pub mod agent;
+pub mod approvals;
 pub mod chat;
 pub mod config;
 pub mod frame;
 pub mod health;
 pub mod heartbeat;
 pub mod sessions;
+pub mod update;
