@@ -78,10 +78,10 @@ fn a_name_that_somebody_pointed_here_reaches_neither_pages_nor_sockets() {
         ask(&gateway, "GET", "/healthz", &["Host: gw.example"]).0,
         "200"
     );
+    let log = gateway.stderr();
     assert!(
-        gateway
-            .log()
-            .contains("\"evil.example:80\" is no name of this machine")
+        log.contains("\"evil.example:80\" is no name of this machine"),
+        "{log}"
     );
 
     let proxied = behind_a_proxy();
@@ -307,4 +307,48 @@ fn refusals_are_quick_for_everybody_else() {
         body(&ask(&gateway, "GET", "/healthz", &[]).1),
         r#"{"ok":true}"#
     );
+}
+
+#[test]
+fn http_endpoints_ask_as_the_socket_does_and_take_a_password_by_basic() {
+    let mut setup = Setup::new();
+    setup.config["gateway"]["auth"] = json!({"mode": "password", "password": "pw:456"});
+    setup.config["gateway"]["trustedProxies"] = json!(["127.0.0.1"]);
+    setup.config["gateway"]["http"] = json!({"endpoints": {"chatCompletions": {"enabled": true}}});
+    let gateway = setup.start();
+    let models = |headers: &[&str]| ask(&gateway, "GET", "/v1/models", headers);
+    let (status, answer) = models(&[]);
+    assert_eq!(status, "401", "{answer}");
+    assert!(
+        answer.contains("WWW-Authenticate: Basic realm="),
+        "{answer}"
+    );
+    let said: Value = serde_json::from_str(body(&answer)).unwrap();
+    assert_eq!(
+        said["error"],
+        json!({"message": "Unauthorized", "type": "unauthorized"})
+    );
+    // "anybody:pw:456": the user does not matter, and a password may hold a colon.
+    let basic = "Authorization: Basic YW55Ym9keTpwdzo0NTY=";
+    assert_eq!(models(&[basic]).0, "200");
+    assert_eq!(models(&["Authorization: Bearer pw:456"]).0, "200");
+    // A browser adds it to what any page sends here.
+    assert_eq!(
+        models(&[basic, "Host: localhost", "Origin: https://evil.example"]).0,
+        "401"
+    );
+    assert_eq!(models(&[basic, "Sec-Fetch-Site: cross-site"]).0, "401");
+
+    let from = "X-Forwarded-For: 203.0.113.9";
+    let mut last = (String::new(), String::new());
+    for _ in 0..12 {
+        last = models(&[from, "Authorization: Bearer guess"]);
+    }
+    assert_eq!(last.0, "429", "{}", last.1);
+    assert!(last.1.contains("Retry-After: "), "{}", last.1);
+    assert_eq!(models(&[from, basic]).0, "429");
+    assert_eq!(models(&[basic]).0, "200");
+    let log = gateway.stderr();
+    assert!(log.contains("GET /v1/models: password mismatch"), "{log}");
+    assert!(!log.contains("pw:456") && !log.contains("guess"));
 }

@@ -102,7 +102,7 @@ keys! {
         "customBindHost" ours: TEXT, "", "IP address to listen on with bind=custom";
         "controlUi": Object(CONTROL_UI), "", "";
         "auth": Object(AUTH), "", "";
-        "trustedProxies": List(&TEXT), "[]", "proxy IPs whose forwarded-for headers are believed";
+        "trustedProxies": List(&TEXT), "[]", "proxy addresses and networks (10.0.0.0/8) whose forwarded-for headers are believed";
         "tailscale": Object(TAILSCALE), "", "";
         "remote": Object(REMOTE), "", "";
         "reload": Object(RELOAD), "", "";
