@@ -49,7 +49,7 @@ fn a_browser_that_has_a_file_is_not_sent_it_again() {
     let tag = answer.split("ETag: ").nth(1).expect("a tag");
     let tag = tag.lines().next().unwrap().trim();
     let request = format!(
-        "GET /assets/app.js HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"old\", {tag}\r\nConnection: close\r\n\r\n"
+        "GET /assets/app.js HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"old\", {tag}\r\nConnection: close\r\n\r\n"
     );
     let again = exchange(connect(&gateway), &request);
     assert!(again.starts_with("HTTP/1.1 304"), "{again}");

@@ -177,7 +177,7 @@ fn a_client_that_goes_ends_its_turn() {
 fn what_is_wrong_with_a_request_is_said_in_the_originals_order() {
     let gateway = setup().start();
     let ask = |text: &str| exchange(connect(&gateway), text);
-    let get = ask("GET /v1/chat/completions HTTP/1.1\r\nHost: x\r\n\r\n");
+    let get = ask("GET /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(status(&get), "405");
     assert!(get.contains("Allow: POST\r\n") && body(&get) == "Method Not Allowed");
     for header in [
@@ -186,7 +186,7 @@ fn what_is_wrong_with_a_request_is_said_in_the_originals_order() {
         "Authorization: Basic eDp5\r\n",
     ] {
         let text =
-            format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: 2\r\n\r\n{{}}");
+            format!("POST {CHAT} HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: 2\r\n\r\n{{}}");
         let answer = ask(&text);
         assert_eq!(status(&answer), "401", "{header}");
         assert_eq!(
@@ -223,7 +223,7 @@ fn a_body_without_a_length_or_end_is_bounded_too() {
     let gateway = setup().start();
     let mut tcp = connect(&gateway);
     let head = format!(
-        "POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+        "POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
          Transfer-Encoding: chunked\r\n\r\n",
         gateway.token()
     );
@@ -442,7 +442,7 @@ fn agents_are_listed_as_models() {
     let gateway = setup.start();
     let get = |path: &str, token: &str| {
         let text =
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
         exchange(connect(&gateway), &text)
     };
     let list = json_of(&get("/v1/models", gateway.token()));
