@@ -28,9 +28,6 @@ const LATER: &[&str] = &[
 const AWAITED: &[&str] = &[
     "usage.status",
     "usage.cost",
-    "config.set",
-    "config.apply",
-    "config.patch",
     "config.schema",
     "wizard.start",
     "wizard.next",

@@ -89,8 +89,6 @@ const LAST: Lane = &[
 /// Commands of work that is not landed yet. Goes when it is empty.
 const AWAITED: &[&str] = &[
     "cron ",
-    "gateway call config.set",
-    "gateway call config.patch",
     "gateway call usage.status",
     "gateway usage-cost",
 ];

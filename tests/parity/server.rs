@@ -4,7 +4,7 @@
 
 use super::official;
 use crate::harness::ws::Device;
-use crate::harness::{Gateway, Setup, Ws, eventually, proc};
+use crate::harness::{FakeModel, Gateway, Setup, Ws, eventually, proc};
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::path::Path;
@@ -61,6 +61,13 @@ impl Server {
 
     pub fn token(&self) -> String {
         token(self.dir())
+    }
+
+    pub fn model(&self) -> &FakeModel {
+        match self {
+            Server::Ours(gateway) => gateway.model(),
+            Server::Original(original) => original.setup.model.as_ref().expect("a fake model"),
+        }
     }
 
     pub fn dir(&self) -> &Path {
