@@ -185,8 +185,9 @@ fn what_is_wrong_with_a_request_is_said_in_the_originals_order() {
         "Authorization: Bearer wrong\r\n",
         "Authorization: Basic eDp5\r\n",
     ] {
-        let text =
-            format!("POST {CHAT} HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: 2\r\n\r\n{{}}");
+        let text = format!(
+            "POST {CHAT} HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: 2\r\n\r\n{{}}"
+        );
         let answer = ask(&text);
         assert_eq!(status(&answer), "401", "{header}");
         assert_eq!(
@@ -441,8 +442,9 @@ fn agents_are_listed_as_models() {
     setup.config["agents"]["list"] = json!([{"id": "main", "default": true}, {"id": "beta"}]);
     let gateway = setup.start();
     let get = |path: &str, token: &str| {
-        let text =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let text = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
         exchange(connect(&gateway), &text)
     };
     let list = json_of(&get("/v1/models", gateway.token()));
