@@ -4,11 +4,11 @@
 
 mod access;
 mod chat;
-mod control;
+pub mod control;
 mod hostile;
 mod official_ui;
-mod settings;
-mod webdriver;
+pub mod settings;
+pub mod webdriver;
 
 use crate::harness::Gateway;
 use serde_json::Value;
@@ -18,9 +18,12 @@ pub const ENTER: &str = "\u{e007}";
 
 /// The page at `path`, connected.
 fn open(test: &str, gateway: &Gateway, path: &str) -> Option<Seat> {
+    open_at(test, gateway.port(), gateway.token(), path)
+}
+
+pub fn open_at(test: &str, port: u16, token: &str, path: &str) -> Option<Seat> {
     let browser = Seat::take(test)?;
-    let token = gateway.token();
-    let address = format!("http://127.0.0.1:{}/{path}?token={token}", gateway.port());
+    let address = format!("http://127.0.0.1:{port}/{path}?token={token}");
     // Lines of the test before are not this one's.
     browser.complaints();
     browser.goto(&address);
@@ -36,13 +39,13 @@ fn connected(browser: &Seat) {
     );
 }
 
-fn go(browser: &Seat, tab: &str) {
+pub fn go(browser: &Seat, tab: &str) {
     let script = format!("document.querySelector('nav a[data-tab={tab}]').click()");
     browser.eval(&script);
 }
 
 /// Waits until the text of what `selector` finds contains `text`.
-fn shows(browser: &Seat, selector: &str, text: &str) {
+pub fn shows(browser: &Seat, selector: &str, text: &str) {
     let script = format!(
         "return [...document.querySelectorAll({})].some((n) => n.innerText.includes({}))",
         Value::from(selector),
@@ -65,6 +68,8 @@ fn press(browser: &Seat, selector: &str, text: &str) {
 
 /// Sets a control as a person would, and tells the page.
 fn fill(browser: &Seat, selector: &str, value: &str) {
+    let there = format!("return document.querySelector({})", Value::from(selector));
+    browser.wait(&format!("{selector} is there"), 10, &there);
     let script = format!(
         "const control = document.querySelector({});\
          control.value = {};\

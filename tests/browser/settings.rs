@@ -1,7 +1,9 @@
-//! Logs and debug.
+//! Config, logs, debug, and the agents' files.
 
-use super::{fill, looks_right, open, press, shows};
-use crate::harness::Gateway;
+use super::webdriver::Seat;
+use super::{connected, fill, go, looks_right, open, press, shows};
+use crate::harness::{Gateway, skip};
+use crate::protocol::is_served;
 use serde_json::json;
 
 #[test]
@@ -84,4 +86,168 @@ fn append(gateway: &Gateway, text: &str) {
         .open(gateway.log_path())
         .expect("the log");
     log.write_all(text.as_bytes()).expect("written");
+}
+
+#[test]
+fn the_configuration_is_checked_as_it_is_edited_and_keeps_its_comments() {
+    let test = "the_configuration_is_checked_as_it_is_edited_and_keeps_its_comments";
+    if !is_served("config.schema") {
+        return skip(test, "no form without the schema yet");
+    }
+    let gateway = Gateway::with_fake_model();
+    let text = std::fs::read_to_string(gateway.config_path()).expect("a config");
+    let noted = text.replacen("\"logging\"", "// quiet, please\n  \"logging\"", 1);
+    openclaw::base::atomic::write(
+        &gateway.config_path(),
+        format!("// mine\n{noted}").as_bytes(),
+    )
+    .expect("written");
+    let Some(browser) = open(test, &gateway, "config") else {
+        return;
+    };
+    use_wrong_config(&browser);
+    use_config_form(&browser);
+    let text = std::fs::read_to_string(gateway.config_path()).expect("a config");
+    assert!(text.contains("\"warn\""), "{text}");
+}
+
+#[test]
+fn two_people_who_change_the_config_lose_nothing() {
+    let test = "two_people_who_change_the_config_lose_nothing";
+    if !is_served("config.schema") {
+        return skip(test, "no form without the schema yet");
+    }
+    let gateway = Gateway::with_fake_model();
+    let Some(browser) = open(test, &gateway, "config") else {
+        return;
+    };
+    shows(&browser, ".section", "Gateway");
+    press(&browser, ".sections", "Logging");
+    fill(&browser, "[id='f-logging.level']", "\"warn\"");
+    gateway.edit_config(|config| config["ui"] = json!({"assistant": {"name": "Somebody else's"}}));
+    press(&browser, ".view", "Save");
+    shows(&browser, ".notice.warn", "changed by somebody else");
+    let text = std::fs::read_to_string(gateway.config_path()).unwrap();
+    assert!(
+        text.contains("Somebody else's") && !text.contains("\"warn\""),
+        "{text}"
+    );
+    press(&browser, ".notice.warn", "Take theirs, drop mine");
+    press(&browser, ".view", "File");
+    let raw = browser.eval("return document.querySelector('textarea[name=raw]').value");
+    assert!(raw.as_str().unwrap().contains("Somebody else's"), "{raw}");
+}
+
+#[test]
+fn an_agents_file_is_read_changed_and_not_lost_by_leaving() {
+    let test = "an_agents_file_is_read_changed_and_not_lost_by_leaving";
+    if !is_served("agents.files.set") {
+        return skip(test, "the files are not served yet");
+    }
+    let gateway = Gateway::with_fake_model();
+    let Some(browser) = open(test, &gateway, "agents") else {
+        return;
+    };
+    use_agent_file(&browser);
+    let text = std::fs::read_to_string(gateway.workspace().join("SOUL.md")).expect("the file");
+    assert_eq!(text, "Be kind, and brief.");
+}
+
+#[test]
+fn any_edits_of_the_text_equal_the_same_edits_of_its_meaning() {
+    let gateway = Gateway::start();
+    let test = "any_edits_of_the_text_equal_the_same_edits_of_its_meaning";
+    let Some(browser) = open(test, &gateway, "debug") else {
+        return;
+    };
+    let seed = openclaw::base::id::random::<4>();
+    let seed = u32::from_le_bytes(seed) >> 1;
+    let run = format!(
+        "edits(4000, {seed}).then((found) => {{ window.found = found; }}, (err) => {{ window.found = String(err); }});"
+    );
+    browser.eval(&format!(
+        "{}{run}",
+        include_str!("../fixtures/browser/edits.js")
+    ));
+    let found = browser.wait("the edits", 60, "return window.found");
+    assert_eq!(found, 12_000, "seed {seed}");
+}
+
+/// Wrong values are named by both editors, and what is dropped is gone. The file has a provider's
+/// model `fake-1` in it.
+pub fn use_wrong_config(browser: &Seat) {
+    go(browser, "config");
+    shows(browser, ".section", "Gateway");
+    press(browser, ".sections", "Gateway");
+    shows(browser, ".settings", "gateway.port");
+    fill(browser, "[id='f-gateway.port']", "-5");
+    shows(browser, ".issues", "gateway.port must be more than 0");
+    shows(browser, ".setting .bad", "must be more than 0");
+    looks_right(browser, "config-wrong");
+    press(browser, ".view", "File");
+    let raw = "return document.querySelector('textarea[name=raw]').value";
+    let text = browser.eval(raw).as_str().unwrap().to_string();
+    assert!(text.contains("-5"), "both editors have one draft: {text}");
+    fill(
+        browser,
+        "textarea[name=raw]",
+        "{ gateway: { moode: 'local' } ",
+    );
+    shows(browser, ".notice.error", "line 1, column 31");
+    fill(
+        browser,
+        "textarea[name=raw]",
+        "{ gateway: { moode: 'local' } }",
+    );
+    shows(browser, ".issues", "gateway.moode is no known key; mode is");
+    press(browser, ".view", "Discard");
+    let text = browser.eval(raw).as_str().unwrap().to_string();
+    assert!(text.contains("fake-1") && !text.contains("-5"), "{text}");
+    looks_right(browser, "config-file");
+}
+
+/// One value by the form.
+pub fn use_config_form(browser: &Seat) {
+    go(browser, "config");
+    press(browser, ".tabs", "Form");
+    press(browser, ".sections", "Logging");
+    shows(browser, ".settings", "logging.level");
+    fill(browser, "[id='f-logging.level']", "\"warn\"");
+    press(browser, ".view", "Save");
+    shows(browser, ".toasts", "Saved");
+    // The gateway may restart for it.
+    connected(browser);
+    press(browser, ".view", "Reload");
+    press(browser, ".tabs", "File");
+    browser.wait(
+        "the file has the new value",
+        30,
+        "const text = document.querySelector('textarea[name=raw]').value;\
+         return text.includes('\"warn\"') && text.includes('fake-1')",
+    );
+}
+
+/// A file of the agent's is read, changed, and not left unsaved without a question.
+pub fn use_agent_file(browser: &Seat) {
+    go(browser, "agents");
+    shows(browser, ".sections", "SOUL.md");
+    browser.click(".sections [data-name='SOUL.md']");
+    let text = "return document.querySelector('textarea[name=file]').value";
+    browser.wait(
+        "it is read",
+        10,
+        "return !document.querySelector('.file-editor').hidden",
+    );
+    looks_right(browser, "agents");
+    fill(browser, "textarea[name=file]", "Be kind, and brief.");
+    browser.click(".sections [data-name='USER.md']");
+    shows(browser, "dialog", "SOUL.md is lost");
+    press(browser, "dialog", "Cancel");
+    press(browser, ".file-editor", "Save");
+    shows(browser, ".toasts", "SOUL.md saved");
+    browser.click(".sections [data-name='USER.md']");
+    shows(browser, ".file-editor h2", "USER.md");
+    browser.click(".sections [data-name='SOUL.md']");
+    shows(browser, ".file-editor h2", "SOUL.md");
+    assert_eq!(browser.eval(text), "Be kind, and brief.");
 }

@@ -232,9 +232,17 @@ impl Browser {
     }
 
     pub fn click(&self, selector: &str) {
-        let id = self.element(selector);
-        self.post(&format!("/element/{id}/click"), &json!({}))
-            .expect("clicks");
+        let started = Instant::now();
+        loop {
+            let id = self.element(selector);
+            let clicked = self.post(&format!("/element/{id}/click"), &json!({}));
+            match clicked {
+                Ok(_) => return,
+                // Drawn anew between the two requests.
+                Err(why) if why.contains("stale") && started.elapsed().as_secs() < 5 => {}
+                Err(why) => panic!("{selector}: {why}"),
+            }
+        }
     }
 
     /// PNG bytes of the window.

@@ -3,6 +3,7 @@
 pub mod official;
 mod official_against_ours;
 mod official_commands;
+mod our_page_on_original;
 mod ours_against_original;
 mod recordings;
 pub mod server;

@@ -79,7 +79,7 @@ export class Approvals {
     dialog.addEventListener("cancel", (event) => { event.preventDefault(); this.close(); this.draw(false); });
     const tick = () => {
       const others = this.queue.length > 1 ? ` · ${this.queue.length - 1} more waiting` : "";
-      left.textContent = `Denied by itself in ${span(Math.max(0, entry.expiresAtMs - Date.now()))}${others}`;
+      left.textContent = `The agent waits ${span(Math.max(0, entry.expiresAtMs - Date.now()))} longer${others}`;
     };
     tick();
     this.timer = setInterval(tick, 1000);

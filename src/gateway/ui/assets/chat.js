@@ -55,7 +55,7 @@ export class Chat {
     this.log = el("div", { class: "log", role: "log", "aria-label": "Conversation", "aria-live": "off", tabindex: "0", onscroll: () => this.scrolled() });
     this.more = button("Newest", () => this.toBottom(), { iconName: "down", kind: "newest", hidden: true });
     this.notice = el("p", { class: "notice", role: "status", hidden: true });
-    this.element = el("section", { class: "view chat", "aria-label": "Chat" },
+    this.element = el("section", { class: "view chat", "aria-label": "Chat" }, el("h1", { class: "offscreen" }, "Chat"),
       el("header", { class: "bar" }, this.sessions,
         button("New session", () => this.send({ text: "/new", pictures: [] }), { iconName: "plus", kind: "quiet new-session" }),
         this.thinking,

@@ -2,7 +2,7 @@
 
 import { CronForm } from "./cronform.js";
 import { confirm, formDialog, toast } from "./dialogs.js";
-import { button, el, empty, facts, problem } from "./dom.js";
+import { button, el, empty, facts, problem, redraw } from "./dom.js";
 import { cut, dateTime, span, when } from "./words.js";
 
 const HISTORY = 50;
@@ -26,7 +26,7 @@ export class Cron {
       const [status, { jobs }] = await Promise.all([this.app.request("cron.status"), this.app.request("cron.list", { includeDisabled: true })]);
       const next = status.nextWakeAtMs ? `next run ${when(status.nextWakeAtMs)}` : "nothing is due";
       this.status.textContent = status.enabled ? `${status.jobs} ${status.jobs === 1 ? "job" : "jobs"}, ${next}` : "The scheduler is switched off (cron.enabled).";
-      this.list.replaceChildren(...(jobs.length ? jobs.map((job) => this.card(job)) : [empty("No job yet. A job lets the agent do something at a time, at an interval or by a cron expression.")]));
+      redraw(this.list, jobs.length ? jobs.map((job) => this.card(job)) : [empty("No job yet. A job lets the agent do something at a time, at an interval or by a cron expression.")]);
     } catch (err) {
       this.status.textContent = "";
       this.list.replaceChildren(problem(err));
@@ -56,7 +56,7 @@ export class Cron {
       type: "checkbox", checked: job.enabled, "aria-label": `${job.name} is enabled`, name: "enabled",
       onchange: () => this.act("cron.update", { id: job.id, patch: { enabled: enabled.checked } }, enabled.checked ? "Enabled" : "Disabled"),
     });
-    return el("article", { class: `card job ${job.enabled ? "" : "off"}`, "aria-label": job.name, "data-id": job.id },
+    return el("article", { class: `card job ${job.enabled ? "" : "off"}`, "aria-label": job.name, "data-key": job.id },
       el("header", {}, el("label", { class: "check" }, enabled, el("strong", {}, job.name)),
         busy ? el("span", { class: "badge warn" }, "running") : el("span", { class: "soft", title: dateTime(state.nextRunAtMs) }, job.enabled && state.nextRunAtMs ? `next ${when(state.nextRunAtMs)}` : "not scheduled")),
       job.description && el("p", {}, job.description),

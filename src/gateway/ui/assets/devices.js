@@ -3,7 +3,7 @@
 
 import { ExecPolicy } from "./execpolicy.js";
 import { confirm, reveal, toast } from "./dialogs.js";
-import { button, el, empty, problem } from "./dom.js";
+import { button, el, empty, problem, redraw } from "./dom.js";
 import { keepDeviceToken, storedDeviceId } from "./identity.js";
 import { dateTime, when } from "./words.js";
 
@@ -34,7 +34,7 @@ export class Devices {
   }
 
   draw({ pending = [], paired = [] }) {
-    this.pending.replaceChildren(...pending.map((request) => el("article", { class: "card asks", "aria-label": request.displayName ?? request.deviceId },
+    redraw(this.pending, pending.map((request) => el("article", { class: "card asks", "data-key": request.requestId, "aria-label": request.displayName ?? request.deviceId },
       el("header", {}, el("strong", {}, request.displayName ?? request.clientId ?? "A device"), el("span", { class: "soft", title: dateTime(request.ts) }, `asked ${when(request.ts)}`)),
       el("p", {}, request.isRepair ? "Was paired before and asks for a new token." : "Asks to be paired."),
       el("p", { class: "soft" }, [request.role, request.platform, request.clientMode, request.remoteIp].filter(Boolean).join(" · ")),
@@ -44,11 +44,11 @@ export class Devices {
         button("Reject", () => this.act("device.pair.reject", { requestId: request.requestId }, "Rejected"), { kind: "danger" }),
         button("Approve", () => this.act("device.pair.approve", { requestId: request.requestId }, "Approved"), { kind: "primary" })))));
     const own = storedDeviceId();
-    this.paired.replaceChildren(...(paired.length ? paired.map((device) => this.device(device, device.deviceId === own)) : [empty("No device is paired.")]));
+    redraw(this.paired, paired.length ? paired.map((device) => this.device(device, device.deviceId === own)) : [empty("No device is paired.")]);
   }
 
   device(device, own) {
-    return el("article", { class: "card", "aria-label": device.displayName ?? device.clientId ?? device.deviceId, "data-device": device.deviceId },
+    return el("article", { class: "card", "aria-label": device.displayName ?? device.clientId ?? device.deviceId, "data-key": device.deviceId },
       el("header", {}, el("strong", {}, device.displayName ?? device.clientId ?? "A device"), own && el("span", { class: "badge good" }, "this browser")),
       el("p", { class: "soft" }, [device.platform, device.clientMode, device.remoteIp, device.approvedAtMs && `paired ${when(device.approvedAtMs)}`].filter(Boolean).join(" · ")),
       el("p", { class: "soft" }, el("code", {}, device.deviceId)),

@@ -3,7 +3,8 @@
 
 import { button, copy, el } from "./dom.js";
 
-const NOTE_MS = 5000;
+const NOTE_MS = 4000;
+const MOST_NOTES = 3;
 
 function modal(title, body, actions, props = {}) {
   const heading = el("h2", { id: `d${crypto.getRandomValues(new Uint32Array(1))[0]}` }, title);
@@ -70,6 +71,7 @@ document.body.append(notes);
 export function toast(text, kind = "") {
   const note = el("p", { class: `toast ${kind}` }, text);
   notes.append(note);
+  if (notes.childElementCount > MOST_NOTES) notes.firstChild.remove();
   setTimeout(() => note.remove(), NOTE_MS);
 }
 

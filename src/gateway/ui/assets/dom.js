@@ -87,6 +87,19 @@ export function problem(err) {
   return el("p", { class: calm ? "notice" : "notice error", role: calm ? null : "alert" }, err.message);
 }
 
+// Draws a list anew without taking the focus from whoever is in it: an entry is known by its
+// `data-key`, a control in it by its name or words.
+export function redraw(list, nodes) {
+  const active = list.contains(document.activeElement) ? document.activeElement : null;
+  const key = active?.closest("[data-key]")?.dataset.key;
+  const mark = active && (active.name || active.textContent);
+  list.replaceChildren(...nodes);
+  if (key === undefined) return;
+  const entry = [...list.querySelectorAll("[data-key]")].find((node) => node.dataset.key === key);
+  const controls = [...entry?.querySelectorAll("button, input, select, textarea, summary") ?? []];
+  controls.find((node) => (node.name || node.textContent) === mark)?.focus({ preventScroll: true });
+}
+
 export const empty = (text) => el("p", { class: "empty" }, text);
 export const json = (value) => el("pre", { class: "json", tabindex: "0" }, JSON.stringify(value, null, 2) ?? "");
 export const facts = (rows) =>

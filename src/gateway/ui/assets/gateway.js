@@ -98,6 +98,8 @@ export class Gateway extends EventTarget {
       this.retryAtOnce = false;
       return 0;
     }
+    // Somebody at this address was wrong too often; it need not have been this page.
+    if (this.refusal?.retryAfterMs) return this.refusal.retryAfterMs;
     if (this.refusal?.code === "NOT_PAIRED") return PAIRING_DELAY_MS;
     if (this.refusal?.code === "INVALID_REQUEST") return null;
     const delay = this.delay;
@@ -129,7 +131,7 @@ export class Gateway extends EventTarget {
       hello = await this.request("connect", params);
     } catch (err) {
       // A device token that no longer holds must not keep the shared one from being tried.
-      const stale = own && kept && err.message.startsWith("unauthorized");
+      const stale = own && kept && err.message.includes("mismatch");
       if (stale) forgetDeviceToken(own.deviceId, ROLE);
       this.retryAtOnce = Boolean(stale && ((token && kept !== token) || password));
       throw err;
@@ -147,7 +149,7 @@ export class Gateway extends EventTarget {
     if (!call) return;
     this.pending.delete(id);
     if (ok) call.resolve(payload);
-    else call.reject(Object.assign(new Error(error?.message ?? "failed"), { code: error?.code, details: error?.details }));
+    else call.reject(Object.assign(new Error(error?.message ?? "failed"), { code: error?.code, details: error?.details, retryAfterMs: error?.retryAfterMs }));
   }
 
   event(frame) {

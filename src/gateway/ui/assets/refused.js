@@ -34,6 +34,12 @@ function advice(message, details) {
         el("p", { class: "command-line" }, el("code", {}, location.origin))],
     };
   }
+  if (message.includes("too many failed attempts")) {
+    return {
+      title: "Too many wrong secrets",
+      body: [el("p", {}, "They came from this address, and the gateway does not listen to it for a while. This page tries again by itself when that is over.")],
+    };
+  }
   if (message.startsWith("unauthorized")) {
     return {
       title: message.includes("missing") ? "The gateway wants to know you" : "That secret is not the gateway's",

@@ -1,7 +1,7 @@
 // All sessions: found, named, tuned, emptied, removed.
 
 import { confirm, toast } from "./dialogs.js";
-import { button, debounced, el, empty, field, icon, problem, select } from "./dom.js";
+import { button, debounced, el, empty, field, icon, problem, redraw, select } from "./dom.js";
 import { dateTime, number, when } from "./words.js";
 
 const LEVELS = {
@@ -48,11 +48,7 @@ export class Sessions {
     if (this.asked !== asked) return;
     const { sessions = [], defaults = {} } = answer;
     this.count.textContent = `${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}`;
-    const focus = document.activeElement?.closest?.("[data-key]")?.dataset.key;
-    const control = document.activeElement?.name;
-    this.list.replaceChildren(...(sessions.length ? sessions.map((row) => this.row(row, defaults)) : [empty("No session matches.")]));
-    // A patch draws the list again: the focus stays where it was.
-    if (focus) [...this.list.querySelectorAll("[data-key]")].find((node) => node.dataset.key === focus)?.querySelector(`[name="${control}"]`)?.focus();
+    redraw(this.list, sessions.length ? sessions.map((row) => this.row(row, defaults)) : [empty("No session matches.")]);
   }
 
   row(row, defaults) {
