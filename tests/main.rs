@@ -8,6 +8,7 @@ mod chat;
 mod cli;
 mod config;
 mod config_write;
+mod cron;
 mod ctl;
 mod faults;
 mod frames;

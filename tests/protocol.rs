@@ -40,13 +40,6 @@ const AWAITED: &[&str] = &[
     "skills.bins",
     "skills.install",
     "skills.update",
-    "cron.list",
-    "cron.status",
-    "cron.add",
-    "cron.update",
-    "cron.remove",
-    "cron.run",
-    "cron.runs",
 ];
 
 /// Served, but not asked with valid params here, and why.

@@ -5,6 +5,7 @@
 use super::agents::Agents;
 use super::approvals::Approvals;
 use super::broadcast::{Client, Clients, Rules};
+use super::cron::Cron;
 use super::dedupe::Dedupe;
 use super::devices::Devices;
 use super::event::Event;
@@ -48,6 +49,7 @@ pub struct Core {
     pub failures: Failures,
     /// Who is who in the tailnet.
     pub logins: Known,
+    pub cron: Cron,
     /// Threads for requests that may block.
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
@@ -86,6 +88,7 @@ impl Core {
             heartbeat,
             failures: Failures::default(),
             logins: Known::default(),
+            cron: Cron::default(),
             pool: Pool::default(),
             flusher: Arc::default(),
             health: health::Cached::default(),
@@ -127,6 +130,7 @@ impl Core {
         self.dedupe.sweep();
         self.devices.sweep();
         self.agents.sweep(&self.clients);
+        self.cron.sweep(self);
         process::trim_heap();
     }
 

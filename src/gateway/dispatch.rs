@@ -121,8 +121,8 @@ pub fn message(core: &Arc<Core>, client: &Arc<Client>, text: &str) {
     }
 }
 
-fn run(core: &Arc<Core>, client: &Arc<Client>, request: Request) {
-    let (handler, pooled) = match admit(client, &request) {
+fn run(core: &Arc<Core>, client: &Arc<Client>, mut request: Request) {
+    let (handler, pooled) = match admit(client, &mut request) {
         Ok(admitted) => admitted,
         Err(error) => return client.answer::<()>(&request.id, None, Some(&error)),
     };
@@ -155,7 +155,7 @@ fn run(core: &Arc<Core>, client: &Arc<Client>, request: Request) {
 
 /// What serves the request, and whether on a pool thread, once everything about it that the table
 /// knows is checked. Whether a method exists is told only to those who may call it.
-fn admit(client: &Client, request: &Request) -> Result<(Handler, bool), RpcError> {
+fn admit(client: &Client, request: &mut Request) -> Result<(Handler, bool), RpcError> {
     let name = request.method.as_str();
     let row = methods::find(name);
     if row.is_some_and(|row| matches!(row.run, Run::First)) {
@@ -176,6 +176,9 @@ fn admit(client: &Client, request: &Request) -> Result<(Handler, bool), RpcError
         }
         Run::First => return Err(first_only()),
     };
+    if let Some(tidy) = row.tidy {
+        request.params = tidy(request.params.take());
+    }
     let errors = row.params.errors(&request.params);
     if !errors.is_empty() {
         return Err(RpcError::invalid(format!(

@@ -235,6 +235,7 @@ fn serve(started: Started) -> Result<(), Error> {
         front::serve(&core, listeners.front, certificate.clone()).map_err(Error::Accept)?;
     core.supervisor.ready(status.clone());
     core.heartbeat.start(&core);
+    core.cron.start(&core);
     health::refresh_soon(&core);
     let reloader = Reloader::start(&core, flags);
     process::trim_heap();
@@ -319,6 +320,7 @@ fn serve(started: Started) -> Result<(), Error> {
                     accepting.settle(FIRST_ANSWER);
                 }
                 core.say_goodbye(restarting);
+                core.cron.stop();
                 core.agents.stop(Duration::from_millis(grace_ms) / 2);
                 return Ok(());
             }
@@ -329,6 +331,7 @@ fn serve(started: Started) -> Result<(), Error> {
             Event::Orphaned(why) => {
                 accepting.stop();
                 core.say_goodbye(false);
+                core.cron.stop();
                 core.agents.stop(ORPHAN_GRACE);
                 return Err(Error::Link(why));
             }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod connect;
 pub mod connection;
 pub mod core;
+pub mod cron;
 pub mod dedupe;
 pub mod devices;
 pub mod dispatch;

@@ -186,6 +186,7 @@ impl Reloader {
         let current = core.config.current();
         core.agents.reconfigure(&current);
         core.heartbeat.reconfigure(core);
+        core.cron.reconfigure(core);
         logging::change(args::logging(
             &current.config.logging,
             core.config.paths(),

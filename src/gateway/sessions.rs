@@ -51,6 +51,15 @@ pub fn touch(
     Ok(entry.session_id.clone().unwrap_or_default())
 }
 
+/// Starts a conversation of its own under `key`, whatever was there; its session id. On disk.
+pub fn fresh(core: &Core, key: &str) -> Result<String, Error> {
+    let entry = core.agents.sessions.update(key, |entry| {
+        start_over(entry);
+        entry.updated_at = Some(time::now_ms());
+    })?;
+    Ok(entry.session_id.clone().unwrap_or_default())
+}
+
 /// A session somebody talks in right now is not old, whatever the clock says.
 fn has_other_runs(core: &Core, key: &str) -> bool {
     core.agents.runs.of_session(key).len() > 1

@@ -22,10 +22,10 @@ mod record;
 mod repair;
 pub mod reset;
 mod seen;
-mod stamp;
+pub mod stamp;
 mod store;
 mod surrogate;
-mod tail;
+pub mod tail;
 #[cfg(test)]
 mod tests;
 mod transcript;

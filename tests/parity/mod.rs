@@ -1,5 +1,6 @@
 //! Ours and the original side by side.
 
+mod cron_expressions;
 pub mod official;
 mod official_against_ours;
 mod official_commands;

@@ -87,7 +87,7 @@ const LAST: Lane = &[
 ];
 
 /// Commands of work that is not landed yet. Goes when it is empty.
-const AWAITED: &[&str] = &["cron ", "gateway call usage.status", "gateway usage-cost"];
+const AWAITED: &[&str] = &["gateway call usage.status", "gateway usage-cost"];
 
 /// Values that follow the machine or what is built in, not the protocol.
 const ELSEWHERE: &[&str] = &[

@@ -6,6 +6,7 @@ pub mod agents;
 pub mod approvals;
 pub mod chat;
 pub mod config;
+pub mod cron;
 pub mod devices;
 pub mod health;
 pub mod logs;
@@ -32,6 +33,8 @@ pub struct Method {
     pub name: &'static str,
     pub scope: Scope,
     pub params: Shape,
+    /// Brings params into their one form before they are checked, where several are taken.
+    pub tidy: Option<fn(Value) -> Value>,
     pub run: Run,
 }
 

@@ -4,14 +4,17 @@
 
 use super::Scope::{Admin, Approvals, Node, Pairing, Read, Write};
 use super::{
-    Handler, Method, Run, Scope, agent, agents, approvals, chat, config, devices, health, logs,
-    models, sessions, system, update,
+    Handler, Method, Run, Scope, agent, agents, approvals, chat, config, cron, devices, health,
+    logs, models, sessions, system, update,
 };
+use crate::schedule::input;
 use crate::wire::gateway::{
     agent as agent_wire, approvals as approvals_wire, chat as chat_wire, config as config_wire,
-    heartbeat as heartbeat_wire, sessions as sessions_wire, update as update_wire,
+    cron as cron_wire, heartbeat as heartbeat_wire, sessions as sessions_wire,
+    update as update_wire,
 };
 use crate::wire::shape::{NONE, OPEN, Shape};
+use serde_json::Value;
 
 /// Why a family of methods is not there.
 const CHANNELS: &str = "no channels are built into it";
@@ -23,7 +26,6 @@ const AGENT_FILES: &str = "edit the files in the agent's workspace";
 const SKILLS: &str = "it does not manage skills";
 const VOICE: &str = "it has no voice input";
 const NODES: &str = "it does not drive nodes";
-const CRON: &str = "it has no scheduler";
 const BROWSER: &str = "it has no browser control";
 
 /// How many of the first rows `hello-ok` names.
@@ -182,13 +184,19 @@ pub static TABLE: &[Method] = &[
     absent("node.invoke", Write, NODES),
     absent("node.invoke.result", Node, NODES),
     absent("node.event", Node, NODES),
-    absent("cron.list", Read, CRON),
-    absent("cron.status", Read, CRON),
-    absent("cron.add", Admin, CRON),
-    absent("cron.update", Admin, CRON),
-    absent("cron.remove", Admin, CRON),
-    absent("cron.run", Admin, CRON),
-    absent("cron.runs", Read, CRON),
+    pooled("cron.list", Read, cron_wire::LIST, cron::list),
+    pooled("cron.status", Read, NONE, cron::status),
+    tidied("cron.add", Admin, input::create, cron_wire::ADD, cron::add),
+    tidied(
+        "cron.update",
+        Admin,
+        input::update,
+        cron_wire::UPDATE,
+        cron::update,
+    ),
+    pooled("cron.remove", Admin, cron_wire::REMOVE, cron::remove),
+    pooled("cron.run", Admin, cron_wire::RUN, cron::run),
+    pooled("cron.runs", Read, cron_wire::RUNS, cron::runs),
     inline("system-presence", Read, OPEN, system::presence),
     pooled("system-event", Admin, OPEN, system::event),
     absent("send", Write, CHANNELS),
@@ -209,6 +217,7 @@ pub static TABLE: &[Method] = &[
         name: "connect",
         scope: Admin,
         params: OPEN,
+        tidy: None,
         run: Run::First,
     },
     absent("poll", Admin, CHANNELS),
@@ -228,6 +237,7 @@ const fn inline(name: &'static str, scope: Scope, params: Shape, run: Handler) -
         name,
         scope,
         params,
+        tidy: None,
         run: Run::Inline(run),
     }
 }
@@ -237,7 +247,22 @@ const fn pooled(name: &'static str, scope: Scope, params: Shape, run: Handler) -
         name,
         scope,
         params,
+        tidy: None,
         run: Run::Pooled(run),
+    }
+}
+
+/// Pooled, with params that come in several forms.
+const fn tidied(
+    name: &'static str,
+    scope: Scope,
+    tidy: fn(Value) -> Value,
+    params: Shape,
+    run: Handler,
+) -> Method {
+    Method {
+        tidy: Some(tidy),
+        ..pooled(name, scope, params, run)
     }
 }
 
@@ -247,6 +272,7 @@ const fn absent(name: &'static str, scope: Scope, why: &'static str) -> Method {
         name,
         scope,
         params: OPEN,
+        tidy: None,
         run: Run::Absent(why),
     }
 }

@@ -114,7 +114,10 @@ fn plain(schema: &Value) -> Value {
     match schema {
         Value::Object(map) => map
             .iter()
-            .filter(|(key, _)| *key != "description" && *key != "title")
+            // A property may be called so, too; its schema is no text.
+            .filter(|(key, value)| {
+                !(["description", "title"].contains(&key.as_str()) && value.is_string())
+            })
             .map(|(key, value)| {
                 let mut value = plain(value);
                 if let (true, Some(list)) = (key == "required", value.as_array_mut()) {

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod approvals;
 pub mod chat;
 pub mod config;
+pub mod cron;
 pub mod frame;
 pub mod health;
 pub mod heartbeat;
