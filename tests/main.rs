@@ -1,6 +1,7 @@
 //! Everything here starts our real binaries and talks to them as a user or a client would.
 
 mod abort;
+mod agent_files;
 mod approvals;
 mod auth;
 mod browser;
@@ -30,6 +31,7 @@ mod runner;
 mod sandbox;
 mod session_state;
 mod sessions;
+mod skills;
 mod supervisor;
 mod tailscale;
 mod tidy;
@@ -37,3 +39,4 @@ mod tls;
 mod tools;
 mod turn;
 mod update;
+mod usage;

@@ -304,3 +304,17 @@ fn a_list_shows_the_chosen_model_and_sums_what_is_known() {
     assert_eq!(list(&mut ws, json!({"agentId": "ops"}))["count"], 0);
     assert_eq!(list(&mut ws, json!({"limit": 1}))["count"], 1);
 }
+
+#[test]
+fn a_session_that_shows_its_reasoning_sends_it_before_the_answer() {
+    let gateway = Gateway::with_fake_model();
+    let mut ws = gateway.connect();
+    patch(&mut ws, json!({"reasoningLevel": "on"})).unwrap();
+    gateway.model().say(&["<think>two and two</think>", "four"]);
+    let params = json!({"sessionKey": KEY, "message": "2+2?", "idempotencyKey": "t1"});
+    let id = ws.send("agent", params);
+    assert_eq!(ws.response(&id)["payload"]["status"], "accepted");
+    let payloads = ws.response(&id)["payload"]["result"]["payloads"].clone();
+    assert_eq!(payloads[0]["text"], "Reasoning:\n_two and two_");
+    assert_eq!(payloads[1]["text"], "four");
+}

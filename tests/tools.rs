@@ -112,6 +112,7 @@ impl House {
             run_id: "run",
             workspace: self.workspace(),
             config,
+            variables: &Default::default(),
             cancel,
             update: &update,
             tools: &tools,

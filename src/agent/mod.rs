@@ -2,12 +2,14 @@
 //!
 //! Runs in the core, on the threads of its lanes. It does no network and no session I/O of its own:
 //! the model is a `model::Client`, tools a `turn::Toolbox`, the transcript a `turn::Memory`, and
-//! what happens is told to an `event::Sink`. Only `workspace` touches files: the ones it injects.
+//! what happens is told to an `event::Sink`. Only `workspace`, `files` and `skills` touch
+//! files: the ones that are injected, edited, listed.
 
 pub mod clean;
 pub mod directive;
 pub mod event;
 pub mod failover;
+pub mod files;
 pub mod history;
 pub mod inbound;
 pub mod lane;
@@ -15,5 +17,6 @@ pub mod levels;
 pub mod payload;
 pub mod prompt;
 pub mod sending;
+pub mod skills;
 pub mod turn;
 pub mod workspace;

@@ -9,6 +9,8 @@ use crate::wire::gateway::agent::Payload;
 pub struct Said {
     /// The error of the last model call, when it failed.
     pub error: Option<String>,
+    /// What the last answer was thought out with, where people want to see it.
+    pub reasoning: Option<String>,
     /// Raw texts of the assistant messages, in order.
     pub texts: Vec<String>,
     /// The last tool that failed: its summary and its error.
@@ -35,6 +37,12 @@ pub fn assemble(said: &Said) -> Vec<Payload> {
         out.push(Payload {
             text: fault::user_text(error),
             is_error: true,
+            ..Payload::default()
+        });
+    }
+    if let Some(text) = said.reasoning.as_deref().and_then(reasoning) {
+        out.push(Payload {
+            text,
             ..Payload::default()
         });
     }
@@ -82,6 +90,17 @@ pub fn is_acknowledgement(said: &Said) -> bool {
     })
 }
 
+/// Thinking as a message of its own, each line in italics; `None` when there was none.
+fn reasoning(thinking: &str) -> Option<String> {
+    let lines: Vec<String> = thinking
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| format!("_{line}_"))
+        .collect();
+    (!lines.is_empty()).then(|| format!("Reasoning:\n{}", lines.join("\n")))
+}
+
 /// The kind in a result's `meta.error`, for the model errors that have one.
 pub fn error_kind(error: &str) -> Option<&'static str> {
     match fault::user_text(error).as_str() {
@@ -120,6 +139,17 @@ mod tests {
         said.texts.clear();
         said.failed_tool = Some(("read".into(), "path is required".into()));
         assert!(assemble(&said).is_empty());
+    }
+
+    #[test]
+    fn reasoning_is_a_message_before_the_answer() {
+        let out = assemble(&Said {
+            reasoning: Some("first\n\n second ".into()),
+            texts: vec!["hi".into()],
+            ..Said::default()
+        });
+        let texts: Vec<&str> = out.iter().map(|p| p.text.as_str()).collect();
+        assert_eq!(texts, ["Reasoning:\n_first_\n_second_", "hi"]);
     }
 
     #[test]

@@ -90,6 +90,11 @@ pub fn load(dir: &Path, subagent: bool, max_chars: usize) -> Vec<Injected> {
     out
 }
 
+/// The files every workspace has, in the order of the prompt.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TEMPLATES.iter().map(|(name, _)| *name)
+}
+
 /// What a file says before anyone has changed it.
 pub fn template(name: &str) -> Option<&'static str> {
     TEMPLATES

@@ -5,7 +5,9 @@ use super::clock::Clock;
 use super::heartbeat::Heartbeat;
 use super::pending;
 use super::runs::Runs;
+use super::skills::Skills;
 use super::system_events::SystemEvents;
+use super::usage::Book;
 use crate::agent::lane::{Lanes, Limits};
 use crate::config::{Live, Snapshot};
 use crate::model;
@@ -22,6 +24,8 @@ pub struct Agents {
     pub processes: Processes,
     /// Held while a session is patched: a label is looked for in the others and set in one step.
     pub patching: Mutex<()>,
+    pub skills: Skills,
+    pub usage: Book,
     start_runner: Arc<OnceLock<StartRunner>>,
     machine: OnceLock<Machine>,
 }
@@ -66,6 +70,8 @@ impl Agents {
             model: Box::new(model::Live),
             processes,
             patching: Mutex::default(),
+            skills: Skills::default(),
+            usage: Book::default(),
             start_runner,
             machine: OnceLock::new(),
         }

@@ -40,10 +40,12 @@ pub mod restart;
 pub mod runs;
 mod session_patch;
 pub mod sessions;
+pub mod skills;
 pub mod system_events;
 pub mod tailscale;
 pub mod turns;
 pub mod ui;
+pub mod usage;
 pub mod watch;
 
 use std::process::ExitCode;

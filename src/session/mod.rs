@@ -29,6 +29,7 @@ pub mod tail;
 #[cfg(test)]
 mod tests;
 mod transcript;
+pub mod usage;
 
 pub use archive::{ACTIVE_PATIENCE, Shortened};
 pub use entry::{Blob, Entry};

@@ -22,6 +22,12 @@ impl Stamp {
         }
     }
 
+    /// When the file was written last, milliseconds since 1970.
+    pub fn modified_ms(&self) -> u64 {
+        let (seconds, nanos) = self.modified;
+        u64::try_from(seconds * 1000 + nanos / 1_000_000).unwrap_or(0)
+    }
+
     pub fn of_file(file: &File) -> io::Result<Stamp> {
         Ok(Stamp::from(&file.metadata()?))
     }

@@ -21,6 +21,7 @@ use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
 use crate::wire::message::Block;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub struct Context<'a> {
     pub cancel: &'a Cancel,
     /// Shows a partial result (the `update` phase of a tool event).
     pub update: &'a (dyn Fn(Output) + Sync),
+    /// For the commands of this run, besides the environment every command gets.
+    pub variables: &'a BTreeMap<String, String>,
     /// The tools of this run, as `policy::allowed` gave them: nothing else can be called.
     pub tools: &'a [&'static Tool],
     /// Commands and background sessions; shared by all runs of the core.

@@ -32,6 +32,8 @@ pub struct Inputs<'a> {
     pub agent_id: &'a str,
     pub workspace: &'a Path,
     pub files: &'a [Injected],
+    /// The list of skills; empty without any.
+    pub skills: &'a str,
     /// What the run may call, in the order sent, with the one-line summaries.
     pub tools: &'a [(&'a str, &'a str)],
     /// `(alias, provider/model)`.
@@ -102,6 +104,9 @@ pub fn build(inputs: &Inputs, target: &Target) -> Prompt {
         sections::CLI.into(),
     ];
     if full {
+        if has("read") && !inputs.skills.is_empty() {
+            parts.push(sections::skills(inputs.skills));
+        }
         if has("memory_search") || has("memory_get") {
             parts.push(sections::MEMORY.into());
         }
@@ -261,6 +266,7 @@ mod tests {
             agent_id: "main",
             workspace: Path::new("/w"),
             files,
+            skills: "",
             tools,
             zone: "UTC",
             default_model: "p/m",
@@ -331,6 +337,23 @@ mod tests {
             report.system_prompt.project_context_chars
                 + report.system_prompt.non_project_context_chars
         );
+    }
+
+    #[test]
+    fn skills_are_listed_for_who_can_read_them() {
+        let tools = [("read", "Read files")];
+        let mut inputs = inputs(&[], &tools);
+        inputs.skills = "intro\n\n<available_skills>\n</available_skills>";
+        let text = build(&inputs, &target(64_000)).text;
+        let at = text.find("## Skills (mandatory)\n").unwrap();
+        assert!(
+            text[at..].contains("intro\n\n<available_skills>\n</available_skills>\n## Workspace")
+        );
+        inputs.tools = &[];
+        assert!(!build(&inputs, &target(64_000)).text.contains("## Skills"));
+        inputs.tools = &tools;
+        inputs.mode = Mode::Minimal;
+        assert!(!build(&inputs, &target(64_000)).text.contains("## Skills"));
     }
 
     #[test]

@@ -55,6 +55,17 @@ The gateway is controlled with these commands; do not invent others:
 - openclaw gateway restart
 When unsure, ask the user to run `openclaw help` (or `openclaw gateway --help`) and show you the output.";
 
+const SKILLS: &str = "## Skills (mandatory)
+Before you answer, look through the <description> entries of <available_skills>.
+- One clearly fits: read its SKILL.md (at <location>) with `read` and do what it says.
+- Several could fit: take the most specific one, read it, do what it says.
+- None clearly fits: read none.
+Choose first and read then; never read more than one in advance.";
+
+pub fn skills(list: &str) -> String {
+    format!("{SKILLS}\n{list}")
+}
+
 pub const MEMORY: &str = "## Memory Recall
 Before you answer about earlier work, decisions, dates, people, preferences or open tasks: search with memory_search, then read only the lines you need with memory_get. If you are still unsure afterwards, say that you looked.";
 

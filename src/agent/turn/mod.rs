@@ -72,6 +72,8 @@ pub struct Turn<'a> {
     pub max_turns: Option<usize>,
     /// Tokens of one answer, when the caller limits them.
     pub max_tokens: Option<u64>,
+    /// People see what the answer was thought out with.
+    pub reasoning: bool,
 }
 
 pub struct Parts<'a> {
@@ -247,6 +249,8 @@ impl Run<'_, '_> {
                 Err(stop) => return stop,
             };
             self.usage = answer.usage.clone();
+            let thought = self.turn.reasoning.then(|| thinking_of(&answer.content));
+            self.said.reasoning = thought;
             let text = answer.text();
             if !text.trim().is_empty() {
                 self.said.texts.push(text);
@@ -521,6 +525,17 @@ fn think_in_blocks(answer: &mut Assistant) {
         thinking_signature: None,
     };
     answer.content.splice(..1, [thought, Block::text(rest)]);
+}
+
+fn thinking_of(blocks: &[Block]) -> String {
+    let thought: Vec<&str> = blocks
+        .iter()
+        .filter_map(|block| match block {
+            Block::Thinking { thinking, .. } => Some(thinking.as_str()),
+            _ => None,
+        })
+        .collect();
+    thought.join("\n")
 }
 
 /// Waits; false when cancelled meanwhile.

@@ -175,6 +175,7 @@ fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], mut tape: T
         deadline: Instant::now() + Duration::from_secs(60),
         max_turns: None,
         max_tokens: None,
+        reasoning: false,
     };
     let outcome = run(
         &turn,

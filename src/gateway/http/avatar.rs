@@ -5,11 +5,15 @@ use super::control_ui::{self, SAFETY};
 use crate::config::Snapshot;
 use crate::gateway::core::Core;
 use crate::gateway::identity;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Largest picture, bytes.
 const MAX_PICTURE: u64 = 8 * 1024 * 1024;
+/// Largest picture inside a list, the original's.
+const MAX_INLINE: u64 = 2 * 1024 * 1024;
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "webp", "svg"];
 
 enum Avatar {
@@ -101,6 +105,14 @@ fn find(core: &Core, config: &Snapshot, agent: &str) -> Avatar {
         None => workspace.join(&source),
     };
     inside(&workspace, &path).map_or(Avatar::None, Avatar::File)
+}
+
+/// A picture of the workspace as a `data:` URL, for lists that carry it along.
+pub fn data_url(workspace: &Path, source: &str) -> Option<String> {
+    let file = inside(workspace, &workspace.join(source))?;
+    let bytes = control_ui::read_file(&file, MAX_INLINE)?;
+    let kind = control_ui::content_type(&file);
+    Some(format!("data:{kind};base64,{}", STANDARD.encode(bytes)))
 }
 
 /// The real file, when it is a picture inside the workspace.

@@ -1,18 +1,17 @@
-//! `agents.list` and `agent.identity.get`.
+//! `agents.list`, `agent.identity.get`, and the files of an agent's workspace.
 
 use super::{Answer, Call};
+use crate::agent::files::{self, Seen};
 use crate::config::agents::agent_id;
 use crate::gateway::core::Core;
+use crate::gateway::http::avatar;
 use crate::gateway::identity;
 use crate::session::key;
-use crate::wire::shape::{NON_EMPTY, STRING, Shape, optional};
+use crate::wire::gateway::agents::{FileEntry, FileParams, Files, OneFile};
+use crate::wire::gateway::frame::RpcError;
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-pub const IDENTITY: Shape = Shape::Closed(&[
-    optional("agentId", NON_EMPTY),
-    optional("sessionKey", STRING),
-]);
 
 /// The identity fields a list row may carry.
 const IDENTITY_FIELDS: &[&str] = &["name", "theme", "emoji", "avatar"];
@@ -56,11 +55,15 @@ fn summary(core: &Core, id: &str) -> Value {
             }
         }
         if let Some(Value::String(avatar)) = shown.get("avatar") {
-            if ["http://", "https://", "data:"]
-                .iter()
-                .any(|s| avatar.starts_with(s))
-            {
-                let url = avatar.clone();
+            let link = ["http://", "https://", "data:"];
+            let url = match link.iter().any(|scheme| avatar.starts_with(scheme)) {
+                true => Some(avatar.clone()),
+                false => {
+                    let workspace = snapshot.config.workspace(id, core.config.paths());
+                    avatar::data_url(&workspace, avatar)
+                }
+            };
+            if let Some(url) = url {
                 shown.insert("avatarUrl".into(), url.into());
             }
         }
@@ -91,4 +94,78 @@ pub fn identity(core: &Arc<Core>, call: &Call) -> Answer {
         .or(of_session)
         .unwrap_or_else(|| snapshot.config.default_agent_id());
     Answer::ok(&identity::resolve(&snapshot, core.config.paths(), &id))
+}
+
+pub fn files_list(core: &Arc<Core>, call: &Call) -> Answer {
+    let list = || {
+        let (agent_id, workspace, _) = place(core, call)?;
+        let seen = files::list(&workspace).into_iter();
+        Ok(Answer::ok(&Files {
+            agent_id: &agent_id,
+            files: seen.map(|seen| entry(seen, None)).collect(),
+            workspace: workspace.display().to_string(),
+        }))
+    };
+    list().into()
+}
+
+pub fn files_get(core: &Arc<Core>, call: &Call) -> Answer {
+    let get = || {
+        let (agent_id, workspace, params) = place(core, call)?;
+        let name = files::known(&params.name).map_err(told)?;
+        let (seen, text) = files::read(&workspace, name).map_err(told)?;
+        Ok(Answer::ok(&OneFile {
+            ok: None,
+            agent_id: &agent_id,
+            workspace: workspace.display().to_string(),
+            file: entry(seen, text),
+        }))
+    };
+    get().into()
+}
+
+pub fn files_set(core: &Arc<Core>, call: &Call) -> Answer {
+    let set = || {
+        let (agent_id, workspace, params) = place(core, call)?;
+        let name = files::known(&params.name).map_err(told)?;
+        let seen = files::write(&workspace, name, &params.content).map_err(told)?;
+        Ok(Answer::ok(&OneFile {
+            ok: Some(true),
+            agent_id: &agent_id,
+            workspace: workspace.display().to_string(),
+            file: entry(seen, Some(params.content)),
+        }))
+    };
+    set().into()
+}
+
+/// A configured agent and its workspace.
+fn place(core: &Core, call: &Call) -> Result<(String, PathBuf, FileParams), RpcError> {
+    let params: FileParams = call.parse()?;
+    let snapshot = core.config.current();
+    let config = &snapshot.config;
+    let id = agent_id(&params.agent_id);
+    if !config.agent_ids().contains(&id) {
+        return Err(RpcError::invalid("unknown agent id"));
+    }
+    let workspace = config.workspace(&id, core.config.paths());
+    Ok((id, workspace, params))
+}
+
+fn entry(seen: Seen, content: Option<String>) -> FileEntry {
+    FileEntry {
+        name: seen.name,
+        path: seen.path.display().to_string(),
+        missing: seen.state.is_none(),
+        size: seen.state.map(|state| state.size),
+        updated_at_ms: seen.state.map(|state| state.updated_ms),
+        content,
+    }
+}
+
+fn told(err: files::Error) -> RpcError {
+    match err {
+        files::Error::Io(..) => RpcError::unavailable(err.to_string()),
+        _ => RpcError::invalid(err.to_string()),
+    }
 }

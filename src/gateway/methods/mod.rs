@@ -13,9 +13,11 @@ pub mod logs;
 pub mod models;
 pub mod scope;
 pub mod sessions;
+pub mod skills;
 pub mod system;
 mod table;
 pub mod update;
+pub mod usage;
 
 pub use scope::Scope;
 pub use table::ADVERTISED;

@@ -5,25 +5,22 @@
 use super::Scope::{Admin, Approvals, Node, Pairing, Read, Write};
 use super::{
     Handler, Method, Run, Scope, agent, agents, approvals, chat, config, cron, devices, health,
-    logs, models, sessions, system, update,
+    logs, models, sessions, skills, system, update, usage,
 };
 use crate::schedule::input;
 use crate::wire::gateway::{
-    agent as agent_wire, approvals as approvals_wire, chat as chat_wire, config as config_wire,
-    cron as cron_wire, heartbeat as heartbeat_wire, sessions as sessions_wire,
-    update as update_wire,
+    agent as agent_wire, agents as agents_wire, approvals as approvals_wire, chat as chat_wire,
+    config as config_wire, cron as cron_wire, heartbeat as heartbeat_wire,
+    sessions as sessions_wire, skills as skills_wire, update as update_wire,
 };
 use crate::wire::shape::{NONE, OPEN, Shape};
 use serde_json::Value;
 
 /// Why a family of methods is not there.
 const CHANNELS: &str = "no channels are built into it";
-const USAGE: &str = "it keeps no account of what providers charge";
 const TTS: &str = "it has no speech output";
 const CONFIG: &str = "edit the configuration file; changes are taken up as they are saved";
 const WIZARD: &str = "run `openclaw onboard` on its own host";
-const AGENT_FILES: &str = "edit the files in the agent's workspace";
-const SKILLS: &str = "it does not manage skills";
 const VOICE: &str = "it has no voice input";
 const NODES: &str = "it does not drive nodes";
 const BROWSER: &str = "it has no browser control";
@@ -53,8 +50,8 @@ pub static TABLE: &[Method] = &[
     ),
     absent("channels.logout", Admin, CHANNELS),
     pooled("status", Read, OPEN, health::status),
-    absent("usage.status", Read, USAGE),
-    absent("usage.cost", Read, USAGE),
+    pooled("usage.status", Read, OPEN, usage::status),
+    pooled("usage.cost", Read, OPEN, usage::cost),
     absent("tts.status", Read, TTS),
     absent("tts.providers", Read, TTS),
     absent("tts.enable", Write, TTS),
@@ -104,13 +101,33 @@ pub static TABLE: &[Method] = &[
     absent("talk.mode", Write, VOICE),
     pooled("models.list", Read, NONE, models::list),
     pooled("agents.list", Read, NONE, agents::list),
-    absent("agents.files.list", Admin, AGENT_FILES),
-    absent("agents.files.get", Admin, AGENT_FILES),
-    absent("agents.files.set", Admin, AGENT_FILES),
-    absent("skills.status", Read, SKILLS),
-    absent("skills.bins", Node, SKILLS),
-    absent("skills.install", Admin, SKILLS),
-    absent("skills.update", Admin, SKILLS),
+    pooled(
+        "agents.files.list",
+        Admin,
+        agents_wire::FILES_LIST,
+        agents::files_list,
+    ),
+    pooled(
+        "agents.files.get",
+        Admin,
+        agents_wire::FILES_GET,
+        agents::files_get,
+    ),
+    pooled(
+        "agents.files.set",
+        Admin,
+        agents_wire::FILES_SET,
+        agents::files_set,
+    ),
+    pooled("skills.status", Read, skills_wire::STATUS, skills::status),
+    pooled("skills.bins", Node, NONE, skills::bins),
+    pooled(
+        "skills.install",
+        Admin,
+        skills_wire::INSTALL,
+        skills::install,
+    ),
+    pooled("skills.update", Admin, skills_wire::UPDATE, skills::update),
     pooled("update.run", Admin, update_wire::RUN, update::run),
     absent("voicewake.get", Read, VOICE),
     absent("voicewake.set", Write, VOICE),
@@ -204,7 +221,7 @@ pub static TABLE: &[Method] = &[
     pooled(
         "agent.identity.get",
         Read,
-        agents::IDENTITY,
+        agents_wire::IDENTITY,
         agents::identity,
     ),
     inline("agent.wait", Write, agent_wire::WAIT, agent::wait),

@@ -6,6 +6,7 @@ use crate::agent::prompt;
 use crate::agent::turn::{Call, Ran, Toolbox};
 use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
+use crate::gateway::skills::Usable;
 use crate::model::{Target, ToolSpec};
 use crate::session::Entry;
 use crate::tool::approve::Stand;
@@ -19,6 +20,7 @@ pub struct Bench<'a> {
     config: Arc<Snapshot>,
     entry: &'a Entry,
     desk: Desk,
+    skills: Arc<Usable>,
     pub tools: Vec<&'static Tool>,
     pub specs: Vec<ToolSpec>,
 }
@@ -29,6 +31,7 @@ impl<'a> Bench<'a> {
         config: &Arc<Snapshot>,
         entry: &'a Entry,
         target: &Target,
+        skills: &Arc<Usable>,
     ) -> Bench<'a> {
         let caller = policy::Caller {
             agent_id: &flight.agent_id,
@@ -60,6 +63,7 @@ impl<'a> Bench<'a> {
             config: config.clone(),
             entry,
             desk: Desk(flight.core.clone()),
+            skills: skills.clone(),
             tools,
             specs,
         }
@@ -90,6 +94,7 @@ impl Toolbox for Bench<'_> {
                 config: self.config.clone(),
                 cancel,
                 update,
+                variables: &self.skills.variables,
                 tools: &self.tools,
                 processes: &flight.core.agents.processes,
                 approve: Stand {

@@ -6,10 +6,11 @@ use crate::agent::workspace::{self, Injected};
 use crate::base::time::now_ms;
 use crate::config::Snapshot;
 use crate::gateway::models;
+use crate::gateway::skills::Usable;
 use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry};
 use crate::tool;
-use crate::wire::gateway::agent::{Report, ReportSandbox};
+use crate::wire::gateway::agent::{Report, ReportSandbox, ReportSkills};
 
 /// Characters of one injected workspace file when the configuration does not say.
 pub const FILE_CHARS: usize = 20_000;
@@ -19,6 +20,7 @@ pub(super) struct Brief<'a> {
     pub config: &'a Snapshot,
     pub entry: &'a Entry,
     pub files: &'a [Injected],
+    pub skills: &'a Usable,
     pub tools: Vec<(&'a str, &'a str)>,
     pub thinking: &'a str,
     pub default_model: String,
@@ -31,6 +33,7 @@ impl Brief<'_> {
 
     pub fn report(&self, prompt: &Prompt, specs: &[ToolSpec], target: &Target) -> Report {
         let report = self.with_inputs(|inputs| prompt.report(inputs, specs));
+        let told = prompt.text.contains(&self.skills.prompt);
         let mode = self.config.config.agents.defaults.sandbox.mode.as_deref();
         Report {
             generated_at: now_ms(),
@@ -41,6 +44,10 @@ impl Brief<'_> {
             sandbox: ReportSandbox {
                 mode: mode.unwrap_or("off").into(),
                 sandboxed: self.sandbox().is_some(),
+            },
+            skills: match told {
+                true => self.skills.report(),
+                false => ReportSkills::default(),
             },
             ..report
         }
@@ -76,6 +83,7 @@ impl Brief<'_> {
             agent_id: &flight.agent_id,
             workspace: &flight.workspace,
             files: self.files,
+            skills: &self.skills.prompt,
             tools: &self.tools,
             aliases: &aliases,
             zone: zone.unwrap_or(&machine.zone),

@@ -9,6 +9,7 @@ use super::core::Core;
 use super::models::{self, Chain};
 use super::pending::{self, Pending};
 use super::runs::{Kind, Run};
+use super::skills;
 use super::system_events::Drawn;
 use crate::agent::event::{Event, Sink};
 use crate::agent::lane::{After, Placed};
@@ -368,7 +369,8 @@ impl Flight {
             }
         };
         let thinking = self.thinking(config, &entry, &chain.targets[0]);
-        let bench = Bench::new(self, config, &entry, &chain.targets[0]);
+        let skills = skills::usable(&self.core, config, &self.agent_id);
+        let bench = Bench::new(self, config, &entry, &chain.targets[0], &skills);
         let files = workspace::load(
             &self.workspace,
             session::key::is_subagent(&self.run.key),
@@ -379,6 +381,7 @@ impl Flight {
             config,
             entry: &entry,
             files: &files,
+            skills: &skills,
             tools: bench.tools.iter().map(|t| (t.name, t.summary)).collect(),
             thinking,
             default_model: models::reference(config, &self.agent_id).to_string(),
@@ -396,6 +399,7 @@ impl Flight {
                 deadline,
                 max_turns: history::turn_limit(&self.run.key, &config.config.channels),
                 max_tokens: self.api.max_tokens,
+                reasoning: entry.reasoning_level.as_deref() == Some("on"),
             },
             Parts {
                 model: &*agents.model,
@@ -430,6 +434,8 @@ impl Flight {
     fn note(&self, outcome: &Outcome, target: &Target) {
         let usage = &outcome.usage;
         let spoke = outcome.error.is_none() && usage.total_tokens > 0;
+        let config = self.core.config.current();
+        let skills = skills::usable(&self.core, &config, &self.agent_id);
         let updated = self.core.agents.sessions.update(&self.run.key, |entry| {
             if entry.session_id.as_deref() != Some(&self.session_id) {
                 // Reset meanwhile: the new session has nothing to do with this turn.
@@ -444,6 +450,9 @@ impl Flight {
             entry.model_provider = Some(target.provider.clone());
             entry.model = Some(target.model.clone());
             entry.context_tokens = Some(target.context_window);
+            if skills.snapshot.is_some() || entry.skills_snapshot.is_some() {
+                entry.skills_snapshot.clone_from(&skills.snapshot);
+            }
             if spoke {
                 entry.input_tokens = Some(usage.input);
                 entry.output_tokens = Some(usage.output);

@@ -8,6 +8,7 @@ mod ask;
 mod elevated;
 mod env;
 mod host;
+pub mod job;
 
 use super::approve::Store;
 use super::confine::{self, Room, tidy};
@@ -18,6 +19,7 @@ use crate::base::time;
 use crate::wire::exec::{PtySize, Run, RunLimits, Sandbox};
 use host::{Candidate, Place, Settings};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -96,7 +98,7 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
         &settings.list("pathPrepend"),
         &shell,
         room.as_ref(),
-        given,
+        with_variables(given, ctx, room.is_some()),
         pty,
     );
     let job = Job {
@@ -209,6 +211,21 @@ impl Job {
         };
         (session, self.run)
     }
+}
+
+/// What the run's skills give a command, under what the call gave. Not into a sandbox: there may
+/// be secrets among it.
+fn with_variables(
+    given: BTreeMap<String, String>,
+    ctx: &Context,
+    caged: bool,
+) -> BTreeMap<String, String> {
+    if caged {
+        return given;
+    }
+    let mut all = ctx.variables.clone();
+    all.extend(given);
+    all
 }
 
 fn goes_on(ctx: &Context, id: &str, warnings: &str) -> Result<Output, Error> {

@@ -1,6 +1,7 @@
 //! Gateway protocol 3: frames, errors, and the params and results of each method family.
 
 pub mod agent;
+pub mod agents;
 pub mod approvals;
 pub mod chat;
 pub mod config;
@@ -9,4 +10,6 @@ pub mod frame;
 pub mod health;
 pub mod heartbeat;
 pub mod sessions;
+pub mod skills;
 pub mod update;
+pub mod usage;
