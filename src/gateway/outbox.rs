@@ -361,6 +361,21 @@ mod tests {
     }
 
     #[test]
+    fn the_last_record_reaches_a_tls_client_though_nothing_follows_it() {
+        let (ours, mut theirs) = crate::net::tls::tests::pair();
+        let outbox = Outbox::new(Arc::new(ours), Arc::new(Flusher::default()));
+        let mut sent = 0;
+        // Until the kernel has taken a part of the last one and nothing waits behind it.
+        while !outbox.stream.has_unsent() {
+            outbox.send(kib(8), Slow::Queue);
+            sent += 8 * 1024;
+        }
+        assert!(outbox.state().queue.is_empty());
+        let mut got = vec![0; sent];
+        theirs.read_exact(&mut got).unwrap();
+    }
+
+    #[test]
     fn a_slow_client_misses_droppable_frames_and_is_closed_by_others() {
         let (outbox, mut theirs) = pair();
         while outbox.state().queued <= MAX_BUFFERED {

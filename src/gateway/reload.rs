@@ -157,7 +157,9 @@ impl Reloader {
         if !fresh.exists && old.exists {
             return Err(vec![issue("the file is gone".into())]);
         }
-        let listen = match listen::resolve(fresh, &args::listening(&self.flags)) {
+        // The supervisor looks up what it opens; here that would run a command.
+        let open = self.core.listen.addresses.iter().map(|a| a.addr).collect();
+        let listen = match listen::resolve_opened(fresh, &args::listening(&self.flags), open) {
             Ok(listen) => listen,
             Err(err) => return Err(vec![issue(err.to_string().replace('\n', " "))]),
         };

@@ -239,3 +239,95 @@ impl fmt::Display for Refused {
         }
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::net::certificate::Certificate;
+    use crate::net::stream::Stream;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    pub type Client = StreamOwned<ClientConnection, TcpStream>;
+
+    /// A connection under TLS, both ends.
+    pub fn pair() -> (Stream, Client) {
+        let dir = crate::base::id::temp_dir("tls");
+        let files = crate::config::tls::Tls {
+            cert: dir.join("cert"),
+            key: dir.join("key"),
+            ca: None,
+            generate: true,
+        };
+        let server = Certificate::open(&files).unwrap().config();
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_file(&files.cert).unwrap())
+            .unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let shaking = std::thread::spawn(move || {
+            let mut tcp = TcpStream::connect(addr).unwrap();
+            tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let name = "localhost".try_into().unwrap();
+            let mut tls = ClientConnection::new(Arc::new(client), name).unwrap();
+            while tls.is_handshaking() || tls.wants_write() {
+                tls.complete_io(&mut tcp).unwrap();
+            }
+            StreamOwned::new(tls, tcp)
+        });
+        let (tcp, _) = listener.accept().unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        let tls = Tls::accept(tcp, server, until).unwrap();
+        (Stream::Tls(Box::new(tls)), shaking.join().unwrap())
+    }
+
+    #[test]
+    fn a_record_that_does_not_fit_is_finished_later_and_the_end_is_said() {
+        let (ours, mut theirs) = pair();
+        let mut sent = 0;
+        while !ours.has_unsent() {
+            sent += ours.send_now(&[7; 50_000]).unwrap();
+        }
+        let full = ours.send_now(&[7]).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        let reading = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            theirs.read_to_end(&mut got).map(|_| got.len())
+        });
+        while ours.has_unsent() {
+            wait_one(ours.as_fd(), For::Writing, None).unwrap();
+            ours.flush_now().unwrap();
+        }
+        ours.finish();
+        // Without the protocol's goodbye this would be an error.
+        assert_eq!(reading.join().unwrap().unwrap(), sent);
+    }
+
+    #[test]
+    fn what_was_received_and_not_read_is_known_to_be_there() {
+        let (ours, mut theirs) = pair();
+        let soon = Instant::now() + Duration::from_secs(10);
+        theirs.write_all(b"hello").unwrap();
+        let mut byte = [0];
+        assert_eq!(ours.receive_by(&mut byte, soon).unwrap(), 1);
+        assert!(ours.has_input(), "the socket shows nothing of the rest");
+        let mut rest = [0; 8];
+        assert_eq!((&ours).read(&mut rest).unwrap(), 4);
+        assert!(!ours.has_input());
+        let late = ours.receive_by(&mut rest, Instant::now()).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        drop(theirs);
+        assert_eq!(ours.receive_by(&mut rest, soon).unwrap(), 0);
+    }
+}
