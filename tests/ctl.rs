@@ -166,3 +166,34 @@ fn settings_go_in_and_out_of_the_file() {
         Some(1)
     );
 }
+
+#[test]
+fn a_watch_says_so_when_the_core_is_replaced_and_ends_well_when_nobody_reads() {
+    let gateway = Gateway::start();
+    let mut child = gateway
+        .command(CTL)
+        .args(["watch", "shutdown"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || -> Value {
+        let line = lines.next().expect("the watch goes on").unwrap();
+        serde_json::from_str(&line).expect("every line is JSON")
+    };
+    assert_eq!(next()["event"], "connected");
+    gateway.restart_core();
+    // What was not asked for (health, tick) is left out; the watch's own lines are not.
+    assert_eq!(next()["payload"]["reason"], "gateway restarting");
+    let lost = next();
+    assert_eq!(lost["event"], "disconnected");
+    assert!(lost["error"].as_str().unwrap().contains("1012"), "{lost}");
+    let back = next();
+    assert_eq!(
+        (&back["event"], &back["again"]),
+        (&Value::from("connected"), &true.into())
+    );
+    drop(lines);
+    gateway.restart_core();
+    assert!(child.wait().unwrap().success());
+}

@@ -40,3 +40,4 @@ mod tools;
 mod turn;
 mod update;
 mod usage;
+mod wizard;

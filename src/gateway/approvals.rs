@@ -8,6 +8,7 @@
 use super::broadcast::Rules;
 use super::clock::Alarm;
 use super::core::Core;
+use super::methods::skills;
 use crate::base::cancel::{Cancel, Registration};
 use crate::base::time::now_ms;
 use crate::tool::approve::{self, Decision, MAX_COMMAND, Question, Then};
@@ -244,7 +245,7 @@ impl approve::Desk for Desk {
     }
 
     fn skill_bins(&self) -> Vec<String> {
-        Vec::new()
+        skills::programs(&self.0)
     }
 }
 

@@ -22,6 +22,7 @@ use super::presence::Presence;
 use super::restart::Restarts;
 use super::system_events::SystemEvents;
 use super::tailscale::Known;
+use super::wizard::Wizard;
 use crate::base::sys::process;
 use crate::base::time::now_ms;
 use crate::config::Live;
@@ -42,6 +43,7 @@ pub struct Core {
     pub devices: Devices,
     /// Commands that wait for somebody's word.
     pub approvals: Approvals,
+    pub wizard: Wizard,
     pub dedupe: Dedupe,
     pub system_events: Arc<SystemEvents>,
     pub heartbeat: Arc<Heartbeat>,
@@ -82,6 +84,7 @@ impl Core {
             presence: Presence::new(host::presence(&config.current().env)),
             devices,
             approvals: Approvals::default(),
+            wizard: Wizard::default(),
             dedupe: Dedupe::default(),
             agents: Agents::open(&config, &system_events, &heartbeat),
             system_events,
@@ -129,6 +132,7 @@ impl Core {
         health::refresh_soon(self);
         self.dedupe.sweep();
         self.devices.sweep();
+        self.wizard.sweep();
         self.agents.sweep(&self.clients);
         self.cron.sweep(self);
         process::trim_heap();

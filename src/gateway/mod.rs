@@ -47,6 +47,7 @@ pub mod turns;
 pub mod ui;
 pub mod usage;
 pub mod watch;
+pub mod wizard;
 
 use std::process::ExitCode;
 

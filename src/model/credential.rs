@@ -213,6 +213,35 @@ pub fn in_config(snapshot: &Snapshot, provider: &str) -> Option<Credential> {
     })
 }
 
+/// Keeps a key as the provider's default profile, in place of the one before; the profile's id.
+/// What was booked against the old key is forgotten.
+pub fn keep(agent_dir: &Path, provider: &str, key: &Secret) -> io::Result<String> {
+    let path = file(agent_dir);
+    atomic::create_private_dir(agent_dir)?;
+    let lock = path.with_extension("json.rs-lock");
+    let _lock = lock::take(&lock, "auth profiles", PATIENCE).ok();
+    let mut root: Value = match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text)?,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => json!({"version": 1}),
+        Err(err) => return Err(err),
+    };
+    let damaged = || io::Error::from(io::ErrorKind::InvalidData);
+    let object = root.as_object_mut().ok_or_else(damaged)?;
+    let id = format!("{provider}:default");
+    let profiles = object.entry("profiles").or_insert_with(|| json!({}));
+    let profiles = profiles.as_object_mut().ok_or_else(damaged)?;
+    profiles.insert(
+        id.clone(),
+        json!({"type": "api_key", "provider": provider, "key": key.expose()}),
+    );
+    if let Some(stats) = object.get_mut("usageStats").and_then(Value::as_object_mut) {
+        stats.shift_remove(&id);
+    }
+    let text = format!("{root:#}\n");
+    atomic::write(&path, text.as_bytes())?;
+    Ok(id)
+}
+
 /// Notes a failure of a profile: it rests, longer each time. `reason` is the failover name of the
 /// class.
 pub fn failed(snapshot: &Snapshot, agent_dir: &Path, id: &str, reason: &str) -> io::Result<()> {

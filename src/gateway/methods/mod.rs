@@ -18,6 +18,7 @@ pub mod system;
 mod table;
 pub mod update;
 pub mod usage;
+pub mod wizard;
 
 pub use scope::Scope;
 pub use table::ADVERTISED;

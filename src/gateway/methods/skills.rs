@@ -81,6 +81,13 @@ fn row(gate: &Gate, skill: &Skill) -> Row<Requires, Check> {
 
 /// Every program a skill of any agent speaks of.
 pub fn bins(core: &Arc<Core>, _call: &Call) -> Answer {
+    Answer::ok(&Bins {
+        bins: programs(core),
+    })
+}
+
+/// Programs that the skills of any agent need, sorted.
+pub fn programs(core: &Core) -> Vec<String> {
     let config = core.config.current();
     let mut bins = BTreeSet::new();
     for agent in config.config.agent_ids() {
@@ -91,9 +98,7 @@ pub fn bins(core: &Arc<Core>, _call: &Call) -> Answer {
             bins.extend(named.cloned());
         }
     }
-    Answer::ok(&Bins {
-        bins: bins.into_iter().collect(),
-    })
+    bins.into_iter().collect()
 }
 
 pub fn install(core: &Arc<Core>, call: &Call) -> Answer {

@@ -5,13 +5,13 @@
 use super::Scope::{Admin, Approvals, Node, Pairing, Read, Write};
 use super::{
     Handler, Method, Run, Scope, agent, agents, approvals, chat, config, cron, devices, health,
-    logs, models, sessions, skills, system, update, usage,
+    logs, models, sessions, skills, system, update, usage, wizard,
 };
 use crate::schedule::input;
 use crate::wire::gateway::{
     agent as agent_wire, agents as agents_wire, approvals as approvals_wire, chat as chat_wire,
     config as config_wire, cron as cron_wire, heartbeat as heartbeat_wire,
-    sessions as sessions_wire, skills as skills_wire, update as update_wire,
+    sessions as sessions_wire, skills as skills_wire, update as update_wire, wizard as wizard_wire,
 };
 use crate::wire::shape::{NONE, OPEN, Shape};
 use serde_json::Value;
@@ -20,7 +20,6 @@ use serde_json::Value;
 const CHANNELS: &str = "no channels are built into it";
 const TTS: &str = "it has no speech output";
 const CONFIG: &str = "edit the configuration file; changes are taken up as they are saved";
-const WIZARD: &str = "run `openclaw onboard` on its own host";
 const VOICE: &str = "it has no voice input";
 const NODES: &str = "it does not drive nodes";
 const BROWSER: &str = "it has no browser control";
@@ -94,10 +93,10 @@ pub static TABLE: &[Method] = &[
         approvals_wire::RESOLVE,
         approvals::resolve,
     ),
-    absent("wizard.start", Admin, WIZARD),
-    absent("wizard.next", Admin, WIZARD),
-    absent("wizard.cancel", Admin, WIZARD),
-    absent("wizard.status", Admin, WIZARD),
+    pooled("wizard.start", Admin, wizard_wire::START, wizard::start),
+    pooled("wizard.next", Admin, wizard_wire::NEXT, wizard::next),
+    pooled("wizard.cancel", Admin, wizard_wire::SESSION, wizard::cancel),
+    pooled("wizard.status", Admin, wizard_wire::SESSION, wizard::status),
     absent("talk.mode", Write, VOICE),
     pooled("models.list", Read, NONE, models::list),
     pooled("agents.list", Read, NONE, agents::list),

@@ -13,3 +13,4 @@ pub mod sessions;
 pub mod skills;
 pub mod update;
 pub mod usage;
+pub mod wizard;
