@@ -135,6 +135,34 @@ fn tool_calls_are_cards_with_what_was_asked_and_what_came_back() {
 }
 
 #[test]
+fn a_tool_call_is_seen_while_the_agent_still_works() {
+    let gateway = Gateway::with_fake_model();
+    gateway.set_session("agent:main:main", json!({"verboseLevel": "full"}));
+    std::fs::write(
+        gateway.workspace().join("note.txt"),
+        "the content of the note",
+    )
+    .unwrap();
+    let test = "a_tool_call_is_seen_while_the_agent_still_works";
+    let Some(browser) = open(test, &gateway, "chat") else {
+        return;
+    };
+    let call = ("read".to_string(), json!({"path": "note.txt"}));
+    gateway.model().reply(Reply::Tools(vec![call]));
+    gateway.model().reply(Reply::Hang);
+    browser.type_into("textarea", &format!("What is in note.txt?{ENTER}"));
+    shows(&browser, ".streaming details.tool", "note.txt");
+    browser.eval("document.querySelector('.streaming details.tool').open = true");
+    shows(
+        &browser,
+        ".streaming details.tool",
+        "the content of the note",
+    );
+    press(&browser, ".composer", "Stop");
+    shows(&browser, ".chat > .notice", "Stopped.");
+}
+
+#[test]
 fn pictures_are_dropped_shown_removed_and_sent() {
     let mut setup = Setup::with_fake_model();
     setup.config["models"]["providers"]["fake"]["models"][0]["input"] = json!(["text", "image"]);

@@ -3,8 +3,7 @@
 use super::webdriver::Seat;
 use super::{fill, go, looks_right, open, press, shows};
 use crate::harness::ws::Device;
-use crate::harness::{Gateway, Ws, eventually, skip};
-use crate::protocol::is_served;
+use crate::harness::{Gateway, Ws, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -113,9 +112,6 @@ fn sessions_are_found_named_tuned_reset_and_deleted() {
 #[test]
 fn a_job_is_added_run_changed_switched_off_and_removed() {
     let test = "a_job_is_added_run_changed_switched_off_and_removed";
-    if !is_served("cron.add") {
-        return skip(test, "no scheduler yet");
-    }
     let gateway = Gateway::with_fake_model();
     let Some(browser) = open(test, &gateway, "cron") else {
         return;
@@ -212,9 +208,6 @@ fn ask_for_pairing(gateway: &Gateway) {
 #[test]
 fn a_command_waits_for_its_answer_in_a_dialog() {
     let test = "a_command_waits_for_its_answer_in_a_dialog";
-    if !is_served("exec.approval.request") {
-        return skip(test, "nothing asks yet");
-    }
     let gateway = Gateway::start();
     let Some(browser) = open(test, &gateway, "logs") else {
         return;

@@ -141,9 +141,6 @@ fn two_people_who_change_the_config_lose_nothing() {
 #[test]
 fn an_agents_file_is_read_changed_and_not_lost_by_leaving() {
     let test = "an_agents_file_is_read_changed_and_not_lost_by_leaving";
-    if !is_served("agents.files.set") {
-        return skip(test, "the files are not served yet");
-    }
     let gateway = Gateway::with_fake_model();
     let Some(browser) = open(test, &gateway, "agents") else {
         return;
