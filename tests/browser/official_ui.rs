@@ -190,6 +190,7 @@ fn cron(page: &Page) {
         "a name",
         "field('Name') && fill(field('Name'), 'Water the plants')",
     );
+    page.wait("a note", "fill(field('Payload'), 'systemEvent')");
     page.wait("main session", "fill(field('Session'), 'main')");
     page.wait(
         "its text",
@@ -206,7 +207,7 @@ fn cron(page: &Page) {
         let state = &listed.expect("jobs")["jobs"][0]["state"];
         (state["lastStatus"] == "ok").then_some(())
     });
-    page.wait("its history", "press('History') || press('Runs')");
+    page.wait("its history", "press('Runs')");
     page.wait("the run is in it", "/\\bok\\b/.test(text())");
     page.picture("cron");
 }
@@ -240,11 +241,11 @@ fn config(page: &Page) {
             link?.click(); return link?.classList.contains('active'); })()",
     );
     page.wait(
-        "a colour is given",
-        "field('Accent Color') && fill(field('Accent Color'), '#3366aa')",
+        "the assistant is named",
+        "field('Assistant Name') && fill(field('Assistant Name'), 'Claw Three')",
     );
     page.picture("config");
-    saved(page, "#3366aa");
+    saved(page, "Claw Three");
     page.picture("config-saved");
     page.wait("the text", "press('Raw')");
     let raw = "document.querySelector('.config-raw-field textarea')";
@@ -256,10 +257,10 @@ fn config(page: &Page) {
         "it is changed",
         &format!(
             "fill({raw}, JSON.stringify(Object.assign(JSON.parse({raw}.value), \
-             {{ui: {{seamColor: '#aa6633'}}}}), null, 2))"
+             {{ui: {{assistant: {{name: 'Claw Four'}}}}}}), null, 2))"
         ),
     );
-    saved(page, "#aa6633");
+    saved(page, "Claw Four");
     page.picture("config-raw");
 }
 
