@@ -58,7 +58,7 @@ fn check_at(at: &str, now: u64) -> Result<(), Error> {
             "Invalid schedule.at: expected ISO-8601 timestamp (got {at})"
         )));
     };
-    if ms + LATE_MS < now {
+    if ms.saturating_add(LATE_MS) < now {
         return Err(Error::Input(format!(
             "schedule.at is in the past: {} ({} minutes ago). Current time: {}",
             iso(ms),
@@ -255,6 +255,8 @@ mod tests {
             "Invalid schedule.at: expected ISO-8601 timestamp (got soon)"
         );
         assert!(check_at("2026-11-21T05:13:30Z", now).is_ok());
+        let last = check_at(&u64::MAX.to_string(), now).unwrap_err();
+        assert!(last.to_string().contains("too far in the future"), "{last}");
     }
 
     #[test]
