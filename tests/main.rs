@@ -32,6 +32,7 @@ mod sandbox;
 mod session_state;
 mod sessions;
 mod skills;
+mod state_samples;
 mod supervisor;
 mod tailscale;
 mod tidy;

@@ -170,7 +170,7 @@ fn a_deleted_session_stops_its_run_and_its_file_is_put_aside() {
     gateway.model().reply(Reply::Hang);
     let params = json!({"sessionKey": KEY, "message": "second", "idempotencyKey": "k2"});
     ws.call("chat.send", params).unwrap();
-    gateway.model().wait_request(1);
+    gateway.model().wait_request(2);
     let began = Instant::now();
     let gone = ws.call("sessions.delete", json!({"key": KEY})).unwrap();
     assert!(began.elapsed() < Duration::from_secs(10));

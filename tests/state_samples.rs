@@ -1,0 +1,267 @@
+//! A state directory the original wrote: ours works on it, the original takes it back, and ours
+//! again goes on with that.
+
+use crate::harness::{Gateway, Setup, Ws, eventually, free_port, proc, skip};
+use crate::parity::official;
+use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const MAIN: &str = "agent:main:main";
+const NOTES: &str = "agent:main:notes";
+
+/// Files that nothing here concerns: they stay as they are, byte for byte.
+const UNTOUCHED: [&str; 5] = [
+    "credentials/telegram-allowFrom.json",
+    "credentials/telegram-pairing.json",
+    "telegram/update-offset-default.json",
+    "settings/tts.json",
+    "settings/voicewake.json",
+];
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/state-samples")
+}
+
+/// The sample as it would lie in `state`, with its modes.
+fn install(from: &Path, state: &Path) {
+    fn copy(from: &Path, to: &Path, home: &str) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &target, home);
+            } else {
+                let text = fs::read_to_string(entry.path()).unwrap();
+                fs::write(target, text.replace("/home/user/.openclaw", home)).unwrap();
+            }
+        }
+    }
+    copy(&from.join("openclaw"), state, state.to_str().unwrap());
+    for line in fs::read_to_string(from.join("MODES.tsv"))
+        .unwrap()
+        .lines()
+        .skip(1)
+    {
+        let mut fields = line.split('\t');
+        let (mode, path) = (fields.next().unwrap(), fields.nth(1).unwrap());
+        let path = state.join(path);
+        if let (Ok(mode), true) = (u32::from_str_radix(mode, 8), path.exists()) {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
+/// The original's gateway on the folders of ours.
+struct Original {
+    child: Child,
+    port: u16,
+}
+
+impl Original {
+    fn start(ours: &Gateway) -> Original {
+        let port = free_port();
+        let mut command = Command::new(official::program().expect("the caller checked"));
+        command
+            .args(["gateway", "--port", &port.to_string()])
+            .env_clear()
+            .envs(environment(ours))
+            .env("OPENCLAW_GATEWAY_PORT", port.to_string())
+            .env("OPENCLAW_SKIP_CHANNELS", "1")
+            .env("OPENCLAW_DISABLE_BONJOUR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().expect("the original starts");
+        eventually(
+            "the original's gateway listening",
+            Duration::from_secs(180),
+            || TcpStream::connect(("127.0.0.1", port)).ok(),
+        );
+        Original { child, port }
+    }
+}
+
+impl Drop for Original {
+    fn drop(&mut self) {
+        // It starts itself again as a child, which outlives a parent that is killed alone.
+        let pids = proc::tree(self.child.id());
+        for pid in &pids {
+            proc::signal(*pid, "TERM");
+        }
+        let gone = || {
+            let _ = self.child.try_wait();
+            pids.iter().all(|pid| !proc::is_alive(*pid))
+        };
+        let mut gone = gone;
+        for _ in 0..2_000 {
+            if gone() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for pid in &pids {
+            proc::signal(*pid, "KILL");
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn environment(ours: &Gateway) -> Vec<(String, String)> {
+    let text = |path: PathBuf| path.to_str().unwrap().to_string();
+    vec![
+        ("PATH".into(), std::env::var("PATH").unwrap_or_default()),
+        ("HOME".into(), text(ours.home())),
+        ("OPENCLAW_STATE_DIR".into(), text(ours.state())),
+        ("OPENCLAW_CONFIG_PATH".into(), text(ours.config_path())),
+        ("TZ".into(), "UTC".into()),
+    ]
+}
+
+fn official_cli(ours: &Gateway, args: &[&str]) -> (Option<i32>, String) {
+    let env = environment(ours);
+    let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let output = official::run(args, &env);
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+fn say(ws: &mut Ws, key: &str, text: &str, id: &str) {
+    let params = json!({"sessionKey": key, "message": text, "idempotencyKey": id});
+    ws.call("chat.send", params).unwrap();
+    ws.event_where("chat", |p| p["runId"] == id && p["state"] == "final");
+}
+
+fn history(ws: &mut Ws, key: &str) -> String {
+    let shown = ws.call("chat.history", json!({"sessionKey": key})).unwrap();
+    shown["messages"].to_string()
+}
+
+fn keys(list: &Value) -> Vec<String> {
+    let rows = list["sessions"].as_array().unwrap();
+    let mut keys: Vec<String> = rows
+        .iter()
+        .map(|row| row["key"].as_str().unwrap().to_string())
+        .collect();
+    keys.sort();
+    keys
+}
+
+/// What the model was asked last.
+fn asked(gateway: &Gateway) -> String {
+    gateway.model().requests().pop().unwrap()["messages"].to_string()
+}
+
+#[test]
+fn a_state_of_the_original_goes_through_ours_and_back() {
+    let name = "a_state_of_the_original_goes_through_ours_and_back";
+    let samples = samples();
+    if !samples.is_dir() {
+        return skip(name, "no ../shared/data/state-samples");
+    }
+    let mut setup = Setup::with_fake_model();
+    let state = setup.dir.path().join("state");
+    install(&samples, &state);
+    let home = setup.dir.path().join("home/.openclaw");
+    fs::create_dir_all(home.join("identity")).unwrap();
+    for file in ["identity/device.json", "exec-approvals.json"] {
+        fs::copy(state.join(file), home.join(file)).unwrap();
+    }
+    let text = fs::read(state.join("openclaw.json")).unwrap();
+    let mut config: Value = serde_json::from_slice(&text).unwrap();
+    config["gateway"] = setup.config["gateway"].clone();
+    config["logging"] = setup.config["logging"].clone();
+    let model = setup.model.as_ref().unwrap().base_url();
+    config["models"]["providers"]["fake"]["baseUrl"] = model.into();
+    // The sample is older than a day by now.
+    config["session"] = json!({"reset": {"mode": "idle", "idleMinutes": 100_000_000}});
+    setup.config = config;
+    let before: Vec<Vec<u8>> = UNTOUCHED
+        .map(|file| fs::read(state.join(file)).unwrap())
+        .into();
+    let mut gateway = setup.start();
+
+    let mut ws = gateway.connect();
+    let list = ws.call("sessions.list", json!({})).unwrap();
+    let child = keys(&list)
+        .into_iter()
+        .find(|key| key.contains(":subagent:"))
+        .unwrap();
+    say(&mut ws, MAIN, "a word from ours", "o1");
+    assert!(
+        asked(&gateway).contains("Sample reply 1."),
+        "the old conversation goes on"
+    );
+    say(&mut ws, NOTES, "the note of ours", "o2");
+    let patch = json!({"key": NOTES, "label": "Kept", "thinkingLevel": "medium"});
+    ws.call("sessions.patch", patch).unwrap();
+    let cut = json!({"key": NOTES, "maxLines": 3});
+    assert_eq!(ws.call("sessions.compact", cut).unwrap()["compacted"], true);
+    ws.call(
+        "sessions.patch",
+        json!({"key": "Extra", "execHost": "gateway"}),
+    )
+    .unwrap();
+    say(&mut ws, "agent:main:extra", "one more", "o2b");
+    let gone = ws.call("sessions.delete", json!({"key": child})).unwrap();
+    assert_eq!(gone["deleted"], true);
+    let left = keys(&ws.call("sessions.list", json!({})).unwrap());
+    assert!(left.contains(&"agent:main:extra".to_string()) && !left.contains(&child));
+    drop(ws);
+    assert!(gateway.stop().success());
+    for (file, before) in UNTOUCHED.iter().zip(&before) {
+        assert_eq!(&fs::read(state.join(file)).unwrap(), before, "{file}");
+    }
+
+    if let Err(why) = official::program() {
+        return skip(name, &why);
+    }
+    let (code, out) = official_cli(&gateway, &["sessions", "--json"]);
+    assert_eq!(code, Some(0), "{out}");
+    let listed: Value = serde_json::from_str(&out[out.find('{').unwrap()..]).unwrap();
+    assert_eq!(keys(&listed), left);
+    let (code, out) = official_cli(&gateway, &["doctor", "--non-interactive"]);
+    assert_eq!(code, Some(0), "{out}");
+    for complaint in [
+        "missing transcripts",
+        "Main session transcript",
+        "Legacy state",
+    ] {
+        assert!(!out.contains(complaint), "{out}");
+    }
+    {
+        let original = Original::start(&gateway);
+        let mut ws = Ws::operator(original.port, gateway.token());
+        assert_eq!(keys(&ws.call("sessions.list", json!({})).unwrap()), left);
+        let found = ws
+            .call("sessions.resolve", json!({"label": "Kept"}))
+            .unwrap();
+        assert_eq!(found["key"], NOTES);
+        assert!(history(&mut ws, MAIN).contains("a word from ours"));
+        assert!(history(&mut ws, NOTES).contains("the note of ours"));
+        say(&mut ws, MAIN, "a word from the original", "n1");
+        let request = asked(&gateway);
+        assert!(request.contains("a word from ours") && request.contains("Sample reply 1."));
+        say(&mut ws, NOTES, "the original's note", "n2");
+        assert!(
+            asked(&gateway).contains("the note of ours"),
+            "the shortened file has its header"
+        );
+    }
+    gateway.start_again();
+    let mut ws = gateway.connect();
+    assert_eq!(keys(&ws.call("sessions.list", json!({})).unwrap()), left);
+    say(&mut ws, MAIN, "ours again", "o3");
+    let request = asked(&gateway);
+    assert!(request.contains("a word from ours") && request.contains("a word from the original"));
+    say(&mut ws, NOTES, "ours again", "o4");
+    let request = asked(&gateway);
+    assert!(request.contains("the note of ours") && request.contains("the original's note"));
+}
