@@ -4,7 +4,7 @@
 use openclaw::base::id::temp_dir;
 use openclaw::config::keys::check::{check, fits};
 use openclaw::config::keys::{ROOT, ours};
-use openclaw::config::{Config, Env, Paths, Snapshot, edit, load, text};
+use openclaw::config::{Config, Env, Paths, Snapshot, edit, json_schema, load, text};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -91,10 +91,9 @@ fn schema_accepts(schema: &Value, value: &Value) -> bool {
             let required = schema["required"].as_array();
             // `commands` is called required because the program fills it in itself.
             required.into_iter().flatten().all(|key| {
-                key == "commands"
-                    || key == "native"
-                    || key == "nativeSkills"
-                    || map.contains_key(key.as_str().unwrap())
+                // The program fills in what has a default.
+                let has_default = !schema["properties"][key.as_str().unwrap()]["default"].is_null();
+                has_default || map.contains_key(key.as_str().unwrap())
             }) && map.iter().all(
                 |(key, item)| match properties.and_then(|known| known.get(key)) {
                     Some(known) => schema_accepts(known, item),
@@ -272,6 +271,207 @@ fn our_tables_accept_and_refuse_what_the_original_schema_does() {
         "{accepted} accepted, {refused} refused"
     );
     assert!(ours(&json!({"gateway": {"port": 1}})).is_empty());
+}
+
+#[test]
+fn channels_are_checked_as_the_original_checks_them() {
+    let Some(text) = shared("data/config.channel-schemas.json", "channels_are_checked") else {
+        return;
+    };
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for (id, schema) in all["channels"].as_object().unwrap() {
+        let wrap = |value: Value| json!({"channels": {id: value}});
+        each_sample(schema, id, &wrap, &mut |path, value| {
+            // Objects that the schema leaves open are made of texts by a transform it hides.
+            if path.contains("customCommands.*") {
+                return;
+            }
+            seen += 1;
+            let theirs = schema_accepts(schema, &value["channels"][id]);
+            if fits(&ROOT, &value) != theirs {
+                let told = check(&ROOT, &value, "");
+                wrong.push(format!("{path}: schema {theirs}: {value}: {told:?}"));
+            }
+        });
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(30)].join("\n")
+    );
+    assert!(seen > 10_000, "{seen}");
+}
+
+#[test]
+fn the_schema_we_give_out_accepts_what_the_original_one_does() {
+    let Some(text) = shared("data/config.schema.json", "the_schema_we_give_out") else {
+        return;
+    };
+    let theirs: Value = serde_json::from_str(&text).unwrap();
+    let ours: Value = serde_json::from_str(&json_schema::schema()).unwrap();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    each_sample(&theirs, "", &|value| value, &mut |path, value| {
+        // As for the tables themselves.
+        let open = path.starts_with(".channels") || path.starts_with(".plugins.entries");
+        if open || path == ".gateway.port" || path.to_lowercase().ends_with("color") {
+            return;
+        }
+        seen += 1;
+        if schema_accepts(&ours, &value) != schema_accepts(&theirs, &value) {
+            wrong.push(format!("{path}: {value}"));
+        }
+    });
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(30)].join("\n")
+    );
+    assert!(seen > 10_000, "{seen}");
+}
+
+#[test]
+fn forms_are_told_of_each_key_what_the_original_tells() {
+    let Some(text) = shared("data/config.ui-hints.json", "forms_are_told") else {
+        return;
+    };
+    let theirs: Value = serde_json::from_str(&text).unwrap();
+    let ours: Value = serde_json::from_str(&json_schema::hints()).unwrap();
+    // Hinted there though its schema refuses them, or of its plugins.
+    let absent = |path: &str| {
+        path.starts_with("plugins.entries.") && !path.starts_with("plugins.entries.*")
+            || path.starts_with("tools.web.fetch.firecrawl")
+            || path == "tools.web.fetch.readability"
+            || path == "tools.exec.approvalRunningNoticeMs"
+    };
+    let mut wrong = Vec::new();
+    for (path, hint) in theirs.as_object().unwrap() {
+        let mine = &ours[path.replace("[]", ".*")];
+        if absent(path) {
+            continue;
+        }
+        if !mine["label"].is_string() {
+            wrong.push(format!("{path}: no hint"));
+        }
+        for fact in ["order", "group", "advanced", "sensitive", "placeholder"] {
+            // An example may be told of one spelling of a path and not of the other.
+            let more = fact == "placeholder" && hint[fact].is_null();
+            if mine[fact] != hint[fact] && !more {
+                wrong.push(format!("{path}: {fact}: {} not {}", mine[fact], hint[fact]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n.max(1) as u64) as usize
+    }
+}
+
+/// A configuration of many settings at once that `schema` accepts.
+fn whole(schema: &Value, dice: &mut Dice) -> Value {
+    if let Some(choices) = schema["anyOf"].as_array() {
+        return whole(&choices[dice.below(choices.len())], dice);
+    }
+    if schema["type"] == "object" {
+        let mut map = serde_json::Map::new();
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+            if required.contains(&json!(key)) || dice.below(4) == 0 {
+                map.insert(key.clone(), whole(below, dice));
+            }
+        }
+        if schema["additionalProperties"].is_object() && dice.below(2) == 0 {
+            let below = &schema["additionalProperties"];
+            map.insert("some-key".into(), whole(below, dice));
+        }
+        return map.into();
+    }
+    if schema["type"] == "array" {
+        let items = 0..dice.below(3);
+        return items.map(|_| whole(&schema["items"], dice)).collect();
+    }
+    let mut fitting = samples(schema);
+    fitting.push(smallest(schema));
+    fitting.retain(|value| schema_accepts(schema, value) && !value.is_null());
+    // Patterns are not read by the checker above.
+    if schema["pattern"].is_string() {
+        return smallest(schema);
+    }
+    fitting.swap_remove(dice.below(fitting.len()))
+}
+
+/// The dotted paths of all scalars.
+fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
+    let below = |key: &str| match path {
+        "" => key.to_string(),
+        path => format!("{path}\u{1f}{key}"),
+    };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(k, v)| leaves(v, &below(k), out)),
+        Value::Array(list) => {
+            let each = list.iter().enumerate();
+            each.for_each(|(i, v)| leaves(v, &below(&i.to_string()), out));
+        }
+        _ => out.push(path.into()),
+    }
+}
+
+#[test]
+fn whole_configurations_are_accepted_and_one_broken_key_is_named() {
+    let Some(text) = shared("data/config.schema.json", "whole_configurations") else {
+        return;
+    };
+    let mut schema: Value = serde_json::from_str(&text).unwrap();
+    // Plugins have rules of their own; `channels` is open here.
+    schema["properties"]
+        .as_object_mut()
+        .unwrap()
+        .remove("plugins");
+    // A larger one cannot be listened on, and is refused here.
+    schema["properties"]["gateway"]["properties"]["port"]["maximum"] = json!(65535);
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let (mut keys, mut broken) = (0, 0);
+    for _ in 0..300 {
+        let value = whole(&schema, &mut dice);
+        let told = check(&ROOT, &value, "");
+        assert!(told.is_empty(), "{told:?}\n{value}");
+        let mut paths = Vec::new();
+        leaves(&value, "", &mut paths);
+        keys += paths.len();
+        if paths.is_empty() {
+            continue;
+        }
+        let segments: Vec<String> = paths[dice.below(paths.len())]
+            .split('\u{1f}')
+            .map(str::to_string)
+            .collect();
+        let mut wrong = value.clone();
+        openclaw::config::path::set(&mut wrong, &segments, json!({"no": {"such": "form"}}))
+            .unwrap();
+        if schema_accepts(&schema, &wrong) {
+            continue;
+        }
+        broken += 1;
+        let at = segments.join(".");
+        let told = check(&ROOT, &wrong, "");
+        // A value of many forms is told as a whole.
+        assert!(
+            !told.is_empty() && told.iter().all(|issue| at.starts_with(&issue.path)),
+            "{at}: {told:?}"
+        );
+    }
+    assert!(keys > 4_000 && broken > 200, "{keys} keys, {broken} broken");
 }
 
 /// The faults a command of the original listed under `Problem:`.

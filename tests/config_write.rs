@@ -95,6 +95,30 @@ fn setting_a_whole_text_is_taken_up_without_a_restart_where_none_is_needed() {
 }
 
 #[test]
+fn the_schema_is_told_in_one_answer_of_bounded_size() {
+    let gateway = start(|_| {});
+    let mut ws = gateway.connect();
+    let answer = ws.call("config.schema", json!({})).expect("an answer");
+    let root = &answer["schema"]["properties"];
+    assert_eq!(root["gateway"]["properties"]["port"]["type"], "integer");
+    let telegram = &root["channels"]["properties"]["telegram"];
+    assert!(telegram["properties"]["botToken"].is_object());
+    assert_eq!(answer["uiHints"]["gateway.auth.token"]["sensitive"], true);
+    assert_eq!(answer["version"], "2026.2.3");
+    assert!(answer["generatedAt"].as_str().unwrap().ends_with('Z'));
+    let size = answer.to_string().len();
+    assert!(size < 400 * 1024, "{size} bytes");
+    // A fault of a channel nobody serves yet is found all the same.
+    let hash = get(&mut ws)["hash"].clone();
+    let params = json!({"raw": "{channels:{telegram:{botTokn:'x'}}}", "baseHash": hash});
+    let error = refused(&mut ws, "config.patch", params);
+    assert_eq!(
+        error["details"]["issues"][0],
+        json!({"path": "channels.telegram", "message": "Unrecognized key: \"botTokn\""})
+    );
+}
+
+#[test]
 fn refusals_have_the_words_clients_know() {
     let gateway = start(|_| {});
     let mut ws = gateway.connect();

@@ -150,6 +150,59 @@ fn section(out: &mut String, path: &str, kind: &Kind) {
                 section(out, path, kind);
             }
         }
+        Kind::Late(kind) => services(out, path, kind()),
+        _ => {}
+    }
+}
+
+/// Each service with the names it knows, then what the names are for: most are of many services.
+fn services(out: &mut String, path: &str, kind: &Kind) {
+    let Kind::ObjectOr(services, _) = kind else {
+        panic!("{path} has services");
+    };
+    let mut names: Vec<&str> = Vec::new();
+    for service in *services {
+        if !service.doc().is_empty() {
+            continue;
+        }
+        let Kind::Object(keys) = service.kind else {
+            panic!("{} has keys", service.name());
+        };
+        if service.name() == "defaults" {
+            section(out, &join(path, service.name()), &service.kind);
+            continue;
+        }
+        let _ = writeln!(out, ".It Cm {}", mdoc::word(&join(path, service.name())));
+        let known: Vec<&str> = keys.iter().map(Key::name).collect();
+        let _ = writeln!(out, "{}.", mdoc::text(&known.join(", ")));
+        collect(&service.kind, &mut names);
+    }
+    names.sort_unstable_by_key(|name| name.to_lowercase());
+    names.dedup();
+    for name in names {
+        let (default, doc) = keys::channels::doc(name);
+        if doc.is_empty() {
+            continue;
+        }
+        let place = format!("{path}.*.{name}");
+        let _ = writeln!(out, ".It Cm {}", mdoc::word(&place));
+        let _ = writeln!(out, "{}.", mdoc::text(&sentence(doc)));
+        if !default.is_empty() {
+            let _ = writeln!(out, "Default:\n.Ql {} .", mdoc::word(&default));
+        }
+    }
+}
+
+fn collect<'k>(kind: &'k Kind, names: &mut Vec<&'k str>) {
+    match kind {
+        Kind::Object(keys) => {
+            for key in *keys {
+                names.push(key.name());
+                collect(&key.kind, names);
+            }
+        }
+        Kind::List(item) | Kind::Map(item) => collect(item, names),
+        Kind::Union(kinds) => kinds.iter().for_each(|kind| collect(kind, names)),
         _ => {}
     }
 }

@@ -14,9 +14,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The version the file is stamped with: what a Node program of that version would write, so that
-/// it does not warn of a newer one.
-const STAMP: &str = "2026.2.3";
 /// `.bak`, `.bak.1` … `.bak.4`.
 const BACKUPS: usize = 5;
 /// An edit takes milliseconds; who waits longer waits for something broken.
@@ -247,22 +244,14 @@ fn stamp(tree: &mut Value) {
     let Some(meta) = meta.as_object_mut() else {
         return;
     };
-    let newer = |written: &str| version(written) > version(STAMP);
     let keep = meta
         .get("lastTouchedVersion")
         .and_then(Value::as_str)
-        .is_some_and(newer);
+        .is_some_and(load::is_newer);
     if !keep {
-        meta.insert("lastTouchedVersion".into(), json!(STAMP));
+        meta.insert("lastTouchedVersion".into(), json!(load::STAMP));
     }
     meta.insert("lastTouchedAt".into(), json!(time::now_iso()));
-}
-
-/// `2026.2.3-1` as numbers; what is none counts as 0.
-fn version(text: &str) -> Vec<u64> {
-    text.split(['.', '-'])
-        .map(|part| part.parse().unwrap_or(0))
-        .collect()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

@@ -32,9 +32,10 @@ pub fn rewrite(raw: &str, new: &Value) -> Option<String> {
     let mut out = String::with_capacity(raw.len());
     let mut at = 0;
     for edit in edits {
-        out.push_str(raw.get(at..edit.start)?);
+        // Two members taken out one after the other may share a line end.
+        out.push_str(raw.get(at..edit.start.max(at))?);
         out.push_str(&edit.put);
-        at = edit.end;
+        at = edit.end.max(at);
     }
     out.push_str(&raw[at..]);
     (text::parse(&out).as_ref() == Ok(new)).then_some(out)
@@ -442,5 +443,109 @@ mod tests {
             let out = rewrite(raw, &new).unwrap_or_else(|| panic!("{raw} -> {new}"));
             assert_eq!(text::parse(&out).unwrap(), new, "{out}");
         }
+    }
+
+    /// Numbers that look random and are the same each time.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, n: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % n as u64) as usize
+        }
+
+        fn value(&mut self, depth: usize) -> Value {
+            const TEXTS: [&str; 6] = ["", "a", "// no", "/* no */", "\"'\\", "\n\u{2028}é"];
+            match self.below(if depth > 3 { 4 } else { 7 }) {
+                0 => json!(self.below(100)),
+                1 => json!(TEXTS[self.below(6)]),
+                2 => json!(self.below(2) == 0),
+                3 => Value::Null,
+                4 => (0..self.below(4)).map(|_| self.value(depth + 1)).collect(),
+                _ => (0..self.below(4))
+                    .map(|_| (self.key(), self.value(depth + 1)))
+                    .collect(),
+            }
+        }
+
+        fn key(&mut self) -> String {
+            const KEYS: [&str; 7] = ["a", "b", "c.d", "e f", "openai/gpt", "\"", "é"];
+            KEYS[self.below(7)].into()
+        }
+
+        /// As a person might have written it.
+        fn text(&mut self, value: &Value) -> String {
+            let mut out = String::new();
+            let blank = |dice: &mut Dice| {
+                const BLANKS: [&str; 6] = ["", " ", "\n  ", " // x }\n", "/* { */", "\t"];
+                BLANKS[dice.below(6)]
+            };
+            match value {
+                Value::Array(list) => {
+                    out.push('[');
+                    for item in list {
+                        out.push_str(blank(self));
+                        out.push_str(&self.text(item));
+                        out.push_str(blank(self));
+                        out.push(',');
+                    }
+                    out.push_str(blank(self));
+                    out.push(']');
+                }
+                Value::Object(map) => {
+                    out.push('{');
+                    for (i, (key, item)) in map.iter().enumerate() {
+                        out.push_str(blank(self));
+                        match key.as_str() {
+                            "a" | "b" | "é" => out.push_str(key),
+                            key => out.push_str(&Value::from(key).to_string()),
+                        }
+                        out.push_str(blank(self));
+                        out.push(':');
+                        out.push_str(blank(self));
+                        out.push_str(&self.text(item));
+                        out.push_str(blank(self));
+                        if i + 1 < map.len() || self.below(2) == 0 {
+                            out.push(',');
+                        }
+                    }
+                    out.push_str(blank(self));
+                    out.push('}');
+                }
+                scalar => out.push_str(&scalar.to_string()),
+            }
+            out
+        }
+    }
+
+    #[test]
+    fn any_edits_of_the_text_are_the_same_edits_of_the_value() {
+        use crate::config::path;
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut rewritten = 0;
+        for _ in 0..400 {
+            let mut value = json!({"a": dice.value(0), "b": dice.value(0), "é": dice.value(0)});
+            let mut raw = dice.text(&value);
+            assert_eq!(text::parse(&raw).as_ref(), Ok(&value), "{raw}");
+            for _ in 0..6 {
+                let path: Vec<String> = (0..1 + dice.below(3))
+                    .map(|_| match dice.below(3) {
+                        0 => dice.below(3).to_string(),
+                        _ => dice.key(),
+                    })
+                    .collect();
+                match dice.below(2) {
+                    // A key where a list wants a number changes nothing, in either.
+                    0 => drop(path::set(&mut value, &path, dice.value(2))),
+                    _ => drop(path::unset(&mut value, &path)),
+                }
+                raw = rewrite(&raw, &value).unwrap_or_else(|| panic!("{raw}\n-> {value}"));
+                assert_eq!(text::parse(&raw).as_ref(), Ok(&value), "{raw}");
+                rewritten += 1;
+            }
+        }
+        assert_eq!(rewritten, 2400);
     }
 }

@@ -6,6 +6,10 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// The version a written file is stamped with: what a Node program of that version would write, so
+/// that it does not warn of a newer one.
+pub(super) const STAMP: &str = "2026.2.3";
+
 /// One thing wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Issue {
@@ -93,6 +97,17 @@ pub fn hash(raw: &str) -> String {
     crate::base::hex::sha256(raw.as_bytes())
 }
 
+/// Whether a file was stamped by a version that may have keys we do not know.
+pub(super) fn is_newer(stamp: &str) -> bool {
+    // What is no number counts as 0.
+    let version = |text: &str| -> Vec<u64> {
+        text.split(['.', '-'])
+            .map(|part| part.parse().unwrap_or(0))
+            .collect()
+    };
+    version(stamp) > version(STAMP)
+}
+
 fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
     fresh.hash = hash(raw.as_deref().unwrap_or_default());
     fresh.exists = raw.is_some();
@@ -120,11 +135,20 @@ fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
     fresh.legacy_issues = legacy::issues(&fresh.value);
     fresh.issues = fresh.legacy_issues.clone();
     if fresh.issues.is_empty() {
-        let mut issues = check(&keys::ROOT, &fresh.value, "");
-        issues.extend(rules::in_sections(&fresh.value));
-        issues
-            .sort_by_cached_key(|issue| keys::check::rank(&keys::ROOT, &fresh.value, &issue.path));
-        fresh.issues = issues;
+        let rank = |path: &str| keys::check::rank(&keys::ROOT, &fresh.value, path);
+        let single = check(&keys::ROOT, &fresh.value, "");
+        let mut ranked: Vec<_> = single.into_iter().map(|i| (rank(&i.path), i)).collect();
+        ranked.extend(rules::in_sections(&fresh.value).into_iter().map(|issue| {
+            // What spans the keys of a channel is told after the faults of each.
+            let whole = match issue.path.rsplit_once('.') {
+                Some((block, _)) if block.starts_with("channels.") => block,
+                _ => &issue.path,
+            };
+            (rank(whole), issue)
+        }));
+        ranked.sort_by(|a, b| a.0.cmp(&b.0));
+        fresh.issues = ranked.into_iter().map(|(_, issue)| issue).collect();
+        fresh.explain_newer();
     }
     if fresh.issues.is_empty() {
         if fresh.exists {
@@ -222,6 +246,26 @@ impl Snapshot {
         });
     }
 
+    /// Keys of a later version are no slip of the pen: how to go on with them.
+    fn explain_newer(&mut self) {
+        let stamp = self.parsed["meta"]["lastTouchedVersion"].as_str();
+        let Some(stamp) = stamp.filter(|stamp| is_newer(stamp)) else {
+            return;
+        };
+        let unknown = |issue: &&mut Issue| issue.message.starts_with("Unrecognized key");
+        for issue in self.issues.iter_mut().filter(unknown) {
+            let near = issue
+                .hint
+                .take()
+                .map(|hint| format!("{hint}; "))
+                .unwrap_or_default();
+            issue.hint = Some(format!(
+                "{near}version {stamp:.40} wrote this file and may know it: \
+                 take it out with `openclaw config unset`, or run that version"
+            ));
+        }
+    }
+
     /// What `config.get` answers.
     pub fn wire(&self) -> Value {
         json!({
@@ -311,6 +355,19 @@ mod tests {
         assert_eq!(fresh.value["gateway"]["auth"]["token"], "directvars");
         assert_eq!(fresh.env.get("A"), Some("direct"));
         assert_eq!(of(raw, &[("A", "real")]).env.get("A"), Some("real"));
+    }
+
+    #[test]
+    fn a_key_of_a_later_version_is_told_with_a_way_on() {
+        let told = told("{meta:{lastTouchedVersion:'2027.1.1'},gateway:{teleport:1}}");
+        assert!(
+            told[0].starts_with("gateway: Unrecognized key: \"teleport\" ("),
+            "{told:?}"
+        );
+        assert!(
+            told[0].contains("version 2027.1.1 wrote this file"),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod env;
 pub mod file;
 pub mod include;
+pub mod json_schema;
 pub mod keys;
 pub mod layout;
 pub mod legacy;

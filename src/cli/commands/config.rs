@@ -70,7 +70,7 @@ pub fn set(context: &mut Context) -> Result<(), Failure> {
     };
     let snapshot = &context.local.snapshot;
     edit::set(&snapshot.paths, &snapshot.env, path, value).map_err(told)?;
-    let done = format!("Updated {path}. Restart the gateway to apply.");
+    let done = format!("Updated {path}. A running gateway takes it up by itself.");
     Ok(context.out.line(done)?)
 }
 
@@ -78,7 +78,7 @@ pub fn unset(context: &mut Context) -> Result<(), Failure> {
     let path = context.matches.arg(0).unwrap_or_default().trim();
     let snapshot = &context.local.snapshot;
     edit::unset(&snapshot.paths, &snapshot.env, path).map_err(told)?;
-    let done = format!("Removed {path}. Restart the gateway to apply.");
+    let done = format!("Removed {path}. A running gateway takes it up by itself.");
     Ok(context.out.line(done)?)
 }
 

@@ -22,6 +22,7 @@ pub fn check(kind: &Kind, value: &Value, path: &str) -> Vec<Issue> {
 /// `value` with known keys first, in table order, and without what a `Stripped` table drops: the
 /// order in which the original writes and shows a config.
 pub fn in_table_order(kind: &Kind, value: Value) -> Value {
+    let kind = kind.now();
     match (kind, value) {
         (Kind::Object(keys) | Kind::Stripped(keys), Value::Object(map)) => {
             let rest = matches!(kind, Kind::Object(_)).then_some(&Kind::Any);
@@ -69,7 +70,7 @@ pub fn kind_at<'k>(kind: &'k Kind, path: &[String]) -> Option<&'k Kind> {
     let Some((first, rest)) = path.split_first() else {
         return Some(kind);
     };
-    let below = match kind {
+    let below = match kind.now() {
         Kind::Any => kind,
         Kind::List(item) => first.parse::<usize>().ok().map(|_| *item)?,
         Kind::Map(item) | Kind::Named(item) => item,
@@ -107,7 +108,7 @@ pub fn rank(kind: &Kind, value: &Value, path: &str) -> Vec<usize> {
             None => rest.split('.').next().unwrap_or_default(),
         };
         rest = rest[segment.len()..].trim_start_matches('.');
-        let known: &[Key] = match kind {
+        let known: &[Key] = match kind.map(Kind::now) {
             Some(Kind::Object(keys) | Kind::Stripped(keys) | Kind::ObjectOr(keys, _)) => keys,
             _ => &[],
         };
@@ -132,6 +133,7 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
     if out.len() >= MAX_ISSUES {
         return;
     }
+    let kind = kind.now();
     let mut say = |message: String| {
         let hint = Some(hint(kind, value, path)).filter(|hint| !hint.is_empty());
         out.push(Issue {
@@ -147,7 +149,8 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
         )
     };
     match kind {
-        Kind::Any => {}
+        // `now` is never late.
+        Kind::Any | Kind::Late(_) => {}
         Kind::Bool => {
             if !matches!(value, Some(Value::Bool(_))) {
                 say(expected("boolean"));
@@ -379,8 +382,8 @@ fn shown(value: &Value) -> String {
 
 /// What a kind accepts, in words.
 pub fn want(kind: &Kind) -> String {
-    match kind {
-        Kind::Any => "anything".into(),
+    match kind.now() {
+        Kind::Any | Kind::Late(_) => "anything".into(),
         Kind::Bool => "true or false".into(),
         Kind::Text { min: 0, max } if *max == usize::MAX => "text".into(),
         Kind::Text { min: 0, max } => format!("text of at most {max} characters"),

@@ -70,6 +70,18 @@ pub enum Kind {
     /// These keys, and others of one kind.
     ObjectOr(&'static [Key], &'static Kind),
     Union(&'static [Kind]),
+    /// Made when somebody asks for it.
+    Late(fn() -> &'static Kind),
+}
+
+impl Kind {
+    /// What is meant: never a `Late` one.
+    pub fn now(&self) -> &Kind {
+        match self {
+            Kind::Late(kind) => kind(),
+            kind => kind,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,11 +1,12 @@
 //! Every configuration key: its kind, default and purpose, one row each, a file per section.
 //!
 //! The tables are the one source: `check` validates with them and puts a file in order; the JSON
-//! schema, the manual page and the UI form are to be made from them. The typed structs in
+//! schema, the manual page and the hints for forms are made from them. The typed structs in
 //! `schema` read what passed.
 
 pub mod agents;
 pub mod browser;
+pub mod channels;
 pub mod check;
 pub mod gateway;
 pub mod hooks;
@@ -21,8 +22,8 @@ pub mod session;
 pub mod surfaces;
 pub mod tools;
 
-use kind::Kind::{List, Object, ObjectOr};
-use kind::{ANY, Kind, TEXT, keys};
+use kind::Kind::{Late, List, Object, ObjectOr};
+use kind::{Kind, TEXT, keys};
 
 /// The whole file.
 pub const ROOT: Kind = Object(SECTIONS);
@@ -54,7 +55,7 @@ keys! {
         "cron": Object(hooks::CRON), "", "";
         "hooks": Object(hooks::HOOKS), "", "";
         "web": Object(surfaces::WEB), "", "";
-        "channels": ObjectOr(CHANNELS, &ObjectOr(&[], &ANY)), "", "one block per chat service";
+        "channels": Late(channels::kind), "", "one block per chat service";
         "discovery": Object(surfaces::DISCOVERY), "", "";
         "canvasHost": Object(surfaces::CANVAS_HOST), "", "";
         "talk": Object(surfaces::TALK), "", "";
@@ -71,9 +72,6 @@ keys! {
     CHANNEL_DEFAULTS {
         "groupPolicy": Kind::Choice(&["open", "disabled", "allowlist"]), "", "group gate of channels without their own";
         "heartbeat": Object(CHANNEL_HEARTBEAT), "", "";
-    }
-    CHANNELS {
-        "defaults": Object(CHANNEL_DEFAULTS), "", "";
     }
 }
 
@@ -130,7 +128,8 @@ mod tests {
             );
             let section = matches!(
                 key.kind,
-                Kind::Object(_)
+                Kind::Late(_)
+                    | Kind::Object(_)
                     | Kind::Stripped(_)
                     | Kind::ObjectOr(..)
                     | Kind::List(_)

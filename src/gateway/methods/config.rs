@@ -4,13 +4,15 @@
 //! `config.patch` have the core replaced besides, after their answer.
 
 use super::{Answer, Call};
-use crate::base::time::now_ms;
+use crate::base::time::{now_iso, now_ms};
 use crate::config::edit::{self, Base, Done, Error};
-use crate::config::{Snapshot, load};
+use crate::config::{Snapshot, json_schema, load};
 use crate::gateway::core::Core;
 use crate::gateway::restart;
-use crate::wire::gateway::config::{SentinelPayload, Write, Written};
+use crate::wire::gateway::config::{Schema, SentinelPayload, Write, Written};
 use crate::wire::gateway::frame::RpcError;
+use crate::wire::version;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -45,6 +47,17 @@ pub fn get(core: &Arc<Core>, _call: &Call) -> Answer {
         "warnings": warnings,
         "legacyIssues": legacy_issues,
     }))
+}
+
+/// The tables as a JSON schema, and what a form shows beside each key.
+pub fn schema(_core: &Arc<Core>, _call: &Call) -> Answer {
+    let raw = |text| RawValue::from_string(text).expect("the tables are written as JSON");
+    Answer::ok(&Schema {
+        schema: raw(json_schema::schema()),
+        ui_hints: raw(json_schema::hints()),
+        version: version::BEHAVIOUR,
+        generated_at: now_iso(),
+    })
 }
 
 /// A whole new text.

@@ -19,7 +19,6 @@ use serde_json::Value;
 /// Why a family of methods is not there.
 const CHANNELS: &str = "no channels are built into it";
 const TTS: &str = "it has no speech output";
-const CONFIG: &str = "edit the configuration file; changes are taken up as they are saved";
 const VOICE: &str = "it has no voice input";
 const NODES: &str = "it does not drive nodes";
 const BROWSER: &str = "it has no browser control";
@@ -61,7 +60,7 @@ pub static TABLE: &[Method] = &[
     pooled("config.set", Admin, config_wire::SET, config::set),
     pooled("config.apply", Admin, config_wire::APPLY, config::apply),
     pooled("config.patch", Admin, config_wire::APPLY, config::patch),
-    absent("config.schema", Admin, CONFIG),
+    pooled("config.schema", Admin, NONE, config::schema),
     pooled("exec.approvals.get", Admin, NONE, approvals::get),
     pooled(
         "exec.approvals.set",

@@ -3,6 +3,7 @@
 use crate::wire::shape::{NON_EMPTY, STRING, Shape, UNSIGNED, optional, required};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub const SET: Shape =
     Shape::Closed(&[required("raw", NON_EMPTY), optional("baseHash", NON_EMPTY)]);
@@ -67,6 +68,19 @@ pub struct SentinelNote {
     /// `null` when it could not be written.
     pub path: Option<String>,
     pub payload: SentinelPayload,
+}
+
+/// The result of `config.schema`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Schema {
+    /// Draft 7.
+    pub schema: Box<RawValue>,
+    /// Dotted path → label, help, group, order, sensitive, placeholder.
+    pub ui_hints: Box<RawValue>,
+    pub version: &'static str,
+    /// ISO time.
+    pub generated_at: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
