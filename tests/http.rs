@@ -144,3 +144,46 @@ fn an_agent_shows_the_picture_of_its_workspace() {
     assert!(get(&gateway, "/avatar/a%2fb").starts_with("HTTP/1.1 404"));
     assert!(get(&gateway, "/avatar/far").starts_with("HTTP/1.1 404"));
 }
+
+#[test]
+fn numbers_are_for_those_with_the_secret() {
+    let gateway = Gateway::start();
+    assert!(get(&gateway, "/metrics").starts_with("HTTP/1.1 401"));
+    let ask = format!(
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        gateway.token()
+    );
+    let _client = gateway.connect();
+    let page = exchange(connect(&gateway), &ask);
+    assert!(page.contains("Content-Type: text/plain; version=0.0.4"));
+    assert!(page.contains("\nopenclaw_clients 1\n"), "{page}");
+    assert!(page.contains("\nopenclaw_http_answers_total{code=\"401\"} 1\n"));
+    assert!(page.contains("\nprocess_resident_memory_bytes "));
+}
+
+#[test]
+fn a_tool_of_the_workspace_cannot_be_invoked_from_outside() {
+    let gateway = Gateway::start();
+    let invoke = |token: &str, body: &str| {
+        let text = format!(
+            "POST /tools/invoke HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(connect(&gateway), &text)
+    };
+    let answer = invoke(
+        gateway.token(),
+        r#"{"tool":"exec","args":{"command":"id"}}"#,
+    );
+    assert!(answer.starts_with("HTTP/1.1 404"));
+    assert_eq!(
+        body(&answer),
+        r#"{"ok":false,"error":{"type":"not_found","message":"Tool not available: exec"}}"#
+    );
+    assert!(invoke(gateway.token(), "{}").starts_with("HTTP/1.1 400"));
+    assert!(invoke("wrong", "{}").starts_with("HTTP/1.1 401"));
+    assert!(invoke(gateway.token(), &"x".repeat(2_100_000)).starts_with("HTTP/1.1 400"));
+    let get = get(&gateway, "/tools/invoke");
+    assert!(get.starts_with("HTTP/1.1 405") && get.contains("Allow: POST"));
+}

@@ -3,6 +3,7 @@
 //! Port: flag, environment, file, 18789. Bind: flag, environment, file, loopback. Secrets on the
 //! server side: flag, file, environment. The texts of the refusals are the original's.
 
+use super::canvas;
 use super::tls::{self, Tls};
 use super::{Snapshot, tailnet};
 use crate::base::secret::Secret;
@@ -88,6 +89,8 @@ pub struct Listen {
     pub tailscale_reset: bool,
     /// The certificate to show; without one the gateway speaks plainly.
     pub tls: Option<Tls>,
+    /// A port for the canvas alone, on the same addresses.
+    pub canvas_port: Option<u16>,
     pub warnings: Vec<String>,
 }
 
@@ -180,6 +183,7 @@ fn resolve_with(
         tailscale_reset: flags.tailscale_reset
             || gateway.tailscale.get("resetOnExit") == Some(&true.into()),
         tls: tls::of(snapshot),
+        canvas_port: canvas::port(snapshot),
         warnings,
     })
 }

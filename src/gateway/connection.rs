@@ -9,6 +9,7 @@ use super::core::Core;
 use super::dispatch;
 use super::handshake::{self, Accepted, Facts, Refused, short};
 use super::hello;
+use super::http::canvas;
 use super::outbox::{Outbox, Slow};
 use crate::base::id;
 use crate::base::sys::stack;
@@ -157,7 +158,8 @@ fn accept(
     match handshake::judge(core, facts, &text) {
         Ok(accepted) => {
             socket.get_mut().deadline = None;
-            Some(welcome(core, outbox, accepted))
+            let canvas = canvas::url(core, facts);
+            Some(welcome(core, outbox, accepted, canvas))
         }
         Err(refused) => {
             let Refused {
@@ -179,7 +181,12 @@ fn accept(
     }
 }
 
-fn welcome(core: &Arc<Core>, outbox: &Arc<Outbox>, accepted: Accepted) -> Arc<Client> {
+fn welcome(
+    core: &Arc<Core>,
+    outbox: &Arc<Outbox>,
+    accepted: Accepted,
+    canvas: Option<String>,
+) -> Arc<Client> {
     let connect = accepted.connect;
     let role = connect.role().to_string();
     let said = connect.client;
@@ -210,7 +217,8 @@ fn welcome(core: &Arc<Core>, outbox: &Arc<Outbox>, accepted: Accepted) -> Arc<Cl
     if core.presence.record(&client, "connect") {
         core.clients.bump_presence();
     }
-    let bytes = hello::with(core, &client.conn_id, accepted.token.as_ref(), |hello| {
+    let token = accepted.token.as_ref();
+    let bytes = hello::with(core, &client.conn_id, token, canvas, |hello| {
         frame::json(&Response::new(&accepted.id, Some(hello), None))
     });
     core.clients.admit(client.clone(), bytes);

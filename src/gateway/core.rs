@@ -13,6 +13,7 @@ use super::failures::Failures;
 use super::health;
 use super::heartbeat::Heartbeat;
 use super::host;
+use super::http::canvas::reload::Reload;
 use super::http::health::Probe;
 use super::http::plane::Plane;
 use super::link::Supervisor;
@@ -61,6 +62,8 @@ pub struct Core {
     pub probe: Probe,
     /// The HTTP server behind the front; runs once it is needed.
     pub plane: Plane,
+    /// Pages of the canvas that wait for a change.
+    pub reload: Reload,
     pub started: Instant,
     pub restarts: Restarts,
     /// Process id of the tool runner, 0 when there is none: local peers below it are confined.
@@ -97,6 +100,7 @@ impl Core {
             health: health::Cached::default(),
             probe: Probe::new(&config, &listen),
             plane: Plane::default(),
+            reload: Reload::default(),
             started: Instant::now(),
             restarts: Restarts::default(),
             exec_pid: AtomicU32::new(0),

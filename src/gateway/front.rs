@@ -7,6 +7,8 @@ use super::connection;
 use super::core::Core;
 use super::failures;
 use super::handshake::{Facts, Trust};
+use super::http::canvas::{self, reload};
+use super::http::exchange::Door;
 use super::http::plane::{self, Ticket};
 use super::origin::{self, Forwarding};
 use crate::base::sys::uname;
@@ -25,9 +27,6 @@ use std::time::{Duration, Instant};
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a probe's connection may stay open between two questions.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The canvas reload socket, the one upgrade that is not the gateway's.
-const CANVAS_SOCKET: &str = "/__openclaw__/ws";
-
 /// For a name that is not ours.
 const REBOUND: &str = "403 Forbidden";
 /// Said by us, since the body is read before the plane is asked.
@@ -35,6 +34,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 struct Front {
     core: Arc<Core>,
+    door: Door,
     /// What TCP clients are shown; without one they speak plainly.
     certificate: Option<Arc<Certificate>>,
     hostname: String,
@@ -43,7 +43,11 @@ struct Front {
 /// Where a request goes.
 enum Route<'a> {
     Gateway {
-        facts: Facts,
+        facts: Box<Facts>,
+        key: String,
+    },
+    /// A page of the canvas waits for changes.
+    Page {
         key: String,
     },
     Probe {
@@ -64,10 +68,12 @@ enum Route<'a> {
 pub fn serve(
     core: &Arc<Core>,
     listeners: Vec<Listener>,
+    door: Door,
     certificate: Option<Arc<Certificate>>,
 ) -> io::Result<Accepting> {
     let front = Front {
         core: core.clone(),
+        door,
         certificate,
         hostname: uname::hostname(),
     };
@@ -123,7 +129,7 @@ impl Front {
                     return Some(connection);
                 }
             };
-            match self.route(&input.bytes()[..len], connection.peer) {
+            match self.route(&input.bytes()[..len], &connection) {
                 Route::Probe { answer, last } => {
                     // A client that does not even take this has broken off.
                     if !matches!(stream.send_now(&answer), Ok(sent) if sent == answer.len()) || last
@@ -139,8 +145,13 @@ impl Front {
                 Route::Gateway { facts, key } => {
                     let rest = input.into_rest(len);
                     drop(stream);
-                    connection::serve(&self.core, connection, facts, &key, rest);
+                    connection::serve(&self.core, connection, *facts, &key, rest);
                     return None;
+                }
+                Route::Page { key } => {
+                    let rest = input.into_rest(len);
+                    reload::serve(&self.core, &connection, &key, rest);
+                    return Some(connection);
                 }
                 Route::Plane {
                     head,
@@ -165,13 +176,15 @@ impl Front {
     /// Reads the head and decides. Not part of `serve`, so that its buffers are gone from the stack
     /// while a connection lives.
     #[inline(never)]
-    fn route(&self, bytes: &[u8], peer: Peer) -> Route<'_> {
+    fn route(&self, bytes: &[u8], connection: &Admitted) -> Route<'_> {
+        let peer = connection.peer;
         let mut slots = head::slots();
         let head = match head::parse(bytes, &mut slots) {
             Ok(head) => head,
             Err(err) => return Route::Refuse(status_of(&err)),
         };
-        if ["GET", "HEAD"].contains(&head.method) && !head.has_body() {
+        let gateway = self.door == Door::Gateway;
+        if gateway && ["GET", "HEAD"].contains(&head.method) && !head.has_body() {
             let last = head.closes();
             if let Some(answer) = self.core.probe.answer(&self.core, &head, last) {
                 return Route::Probe { answer, last };
@@ -180,8 +193,17 @@ impl Front {
         if self.is_rebound(&head, peer) {
             return Route::Refuse(REBOUND);
         }
-        if head.wants_websocket() && head.path() != CANVAS_SOCKET {
-            return upgrade(&head, peer);
+        if head.wants_websocket() {
+            let page = head.path() == canvas::SOCKET;
+            if page && reload::is_offered(&self.core.config) {
+                return match upgrade_key(&head) {
+                    Ok(key) => Route::Page { key: key.into() },
+                    Err(refused) => Route::Refuse(refused),
+                };
+            }
+            if !page && gateway {
+                return upgrade(&head, connection);
+            }
         }
         let body = match body(&head) {
             Ok(body) => body,
@@ -190,7 +212,10 @@ impl Front {
         let trust = Trust::of(&peer, &self.core);
         let ticket = self.core.plane.ticket();
         Route::Plane {
-            head: self.core.plane.rewritten(&head, peer, trust, &ticket),
+            head: self
+                .core
+                .plane
+                .rewritten(&head, peer, trust, self.door, &ticket),
             ticket,
             body,
             waits: head.lists("expect", "100-continue"),
@@ -262,25 +287,35 @@ impl Front {
 }
 
 /// The facts of an upgrade, or what is wrong with it.
-fn upgrade(head: &Head, peer: Peer) -> Route<'static> {
-    let Some(key) = head.header("sec-websocket-key").filter(|k| !k.is_empty()) else {
-        return Route::Refuse("400 Bad Request");
+fn upgrade(head: &Head, connection: &Admitted) -> Route<'static> {
+    let key = match upgrade_key(head) {
+        Ok(key) => key,
+        Err(refused) => return Route::Refuse(refused),
     };
-    if head.method != "GET" || head.minor == 0 || !head.lists("connection", "upgrade") {
-        return Route::Refuse("400 Bad Request");
-    }
-    if head.header("sec-websocket-version") != Some("13") {
-        return Route::Refuse("426 Upgrade Required\r\nSec-WebSocket-Version: 13");
-    }
     Route::Gateway {
         key: key.to_string(),
-        facts: Facts {
-            peer,
+        facts: Box::new(Facts {
+            peer: connection.peer,
             page: head.header("origin").map(str::to_string),
+            local: connection.stream.local_ip(),
             nonce: String::new(),
             forwarding: Forwarding::read(|name| head.joined(name)),
-        },
+        }),
     }
+}
+
+/// The key of a well-formed upgrade, or the status of what is wrong with it.
+fn upgrade_key<'a>(head: &Head<'a>) -> Result<&'a str, &'static str> {
+    const BAD: &str = "400 Bad Request";
+    let key = head.header("sec-websocket-key").filter(|k| !k.is_empty());
+    let key = key.ok_or(BAD)?;
+    if head.method != "GET" || head.minor == 0 || !head.lists("connection", "upgrade") {
+        return Err(BAD);
+    }
+    if head.header("sec-websocket-version") != Some("13") {
+        return Err("426 Upgrade Required\r\nSec-WebSocket-Version: 13");
+    }
+    Ok(key)
 }
 
 /// How much body follows. A head that says two things about it is refused: the plane might believe

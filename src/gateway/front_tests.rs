@@ -2,6 +2,7 @@
 
 use super::core::{Core, tests::core};
 use super::front;
+use super::http::exchange::Door;
 use crate::base::{hex, id, time::now_ms};
 use crate::net::listen::{Accepting, Listener};
 use base64::Engine;
@@ -31,7 +32,7 @@ impl Gateway {
         let addr = tcp.local_addr().unwrap();
         let unix = UnixListener::bind(dir.join("gateway.sock")).unwrap();
         let listeners = vec![Listener::Tcp(tcp), Listener::Unix(unix)];
-        let accepting = front::serve(&core, listeners, None).unwrap();
+        let accepting = front::serve(&core, listeners, Door::Gateway, None).unwrap();
         Gateway {
             core,
             addr,
@@ -224,7 +225,12 @@ fn a_client_with_the_token_gets_a_whole_hello() {
         json!({"maxPayload":524288,"maxBufferedBytes":1572864,"tickIntervalMs":30000})
     );
     assert!(payload.get("auth").is_none());
-    assert!(payload.get("canvasHostUrl").is_none());
+    assert!(
+        payload["canvasHostUrl"]
+            .as_str()
+            .unwrap()
+            .starts_with("http://")
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::wire::gateway::frame::{ErrorCode, RpcError};
 use crate::wire::version;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 /// How far a device's clock may be off, milliseconds.
@@ -39,6 +40,8 @@ pub struct Facts {
     pub forwarding: Forwarding,
     /// The `Origin` header.
     pub page: Option<String>,
+    /// The address the client reached us at.
+    pub local: Option<IpAddr>,
     /// What the challenge said.
     pub nonce: String,
 }

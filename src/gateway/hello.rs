@@ -45,6 +45,9 @@ pub struct Hello<'a> {
     server: Server<'a>,
     features: Features,
     snapshot: Snapshot<'a>,
+    /// Without a path: nodes add it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canvas_host_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<Auth<'a>>,
     policy: Policy,
@@ -107,6 +110,7 @@ pub fn with<T>(
     core: &Core,
     conn_id: &str,
     token: Option<&Token>,
+    canvas_host_url: Option<String>,
     send: impl FnOnce(&Hello) -> T,
 ) -> T {
     let snapshot = core.config.current();
@@ -133,6 +137,7 @@ pub fn with<T>(
             state_dir: paths.state.display().to_string(),
             session_defaults: session_defaults(&snapshot.config),
         },
+        canvas_host_url,
         auth: token.map(|token| Auth {
             device_token: token.token.expose(),
             role: &token.role,

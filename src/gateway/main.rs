@@ -8,6 +8,7 @@ use super::core::Core;
 use super::event::{Event, QUEUE};
 use super::front;
 use super::health;
+use super::http::exchange::Door;
 use super::link::{self, Child};
 use super::local_model;
 use super::reload::{Asked, Outcome, Reloader};
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
 #[derive(Default)]
 struct Listeners {
     front: Vec<Listener>,
+    canvas: Vec<Listener>,
     workers: Option<UnixListener>,
     /// Kept for as long as we live: see `supervisor::lock`.
     lock: Option<OwnedFd>,
@@ -176,6 +178,7 @@ fn take_listeners() -> Result<Listeners, Error> {
     for (name, fd) in fds::handed_over().map_err(|err| fail("LISTEN_FDS", err))? {
         match name.as_str() {
             listeners::GATEWAY => taken.front.push(Listener::Tcp(fd.into())),
+            listeners::CANVAS => taken.canvas.push(Listener::Tcp(fd.into())),
             listeners::UNIX => taken.front.push(Listener::Unix(fd.into())),
             listeners::WORKERS => taken.workers = Some(fd.into()),
             spawn::LOCK => taken.lock = Some(fd),
@@ -231,8 +234,17 @@ fn serve(started: Started) -> Result<(), Error> {
         log::info!(target: "gateway", "log file: {}", file.display());
     }
     let _lock = listeners.lock;
-    let mut accepting =
-        front::serve(&core, listeners.front, certificate.clone()).map_err(Error::Accept)?;
+    let mut accepting = front::serve(&core, listeners.front, Door::Gateway, certificate.clone())
+        .map_err(Error::Accept)?;
+    // Ends with this function.
+    let _canvas = match listeners.canvas.is_empty() {
+        true => None,
+        false => {
+            let accepting =
+                front::serve(&core, listeners.canvas, Door::Canvas, certificate.clone());
+            Some(accepting.map_err(Error::Accept)?)
+        }
+    };
     core.supervisor.ready(status.clone());
     core.heartbeat.start(&core);
     core.cron.start(&core);

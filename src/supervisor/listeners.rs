@@ -1,8 +1,8 @@
 //! The sockets others connect to. We bind them (or a service manager did) and hand them on; nobody
 //! here accepts.
 //!
-//! Names, as in `LISTEN_FDNAMES`: `gateway` (TCP, one or more), `unix` (the local front),
-//! `workers`, `exec`. A descriptor from a service manager that has another name is known by its
+//! Names, as in `LISTEN_FDNAMES`: `gateway` (TCP, one or more), `canvas` (TCP, when the canvas has
+//! a port of its own), `unix` (the local front), `workers`, `exec`. A descriptor from a service manager that has another name is known by its
 //! address: a TCP one is `gateway`, a Unix one is what its file name says.
 
 use crate::base::sys::{fds, peer, process};
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 const BACKLOG: i32 = 1024;
 
 pub const GATEWAY: &str = "gateway";
+pub const CANVAS: &str = "canvas";
 pub const UNIX: &str = "unix";
 pub const WORKERS: &str = "workers";
 pub const EXEC: &str = "exec";
@@ -27,6 +28,8 @@ pub struct Listeners {
     all: Vec<(&'static str, OwnedFd)>,
     /// Of the TCP ones, where we were asked to bind; empty when a service manager bound them.
     wanted: Vec<SocketAddr>,
+    /// The same for the canvas; empty when it has no port of its own.
+    canvas: Vec<SocketAddr>,
     /// Socket files we made, removed at the end.
     files: Vec<PathBuf>,
 }
@@ -50,6 +53,7 @@ impl Listeners {
         let mut listeners = Listeners {
             all: Vec::new(),
             wanted: Vec::new(),
+            canvas: Vec::new(),
             files: Vec::new(),
         };
         for (name, fd) in handed {
@@ -64,6 +68,9 @@ impl Listeners {
         if !listeners.has(GATEWAY) {
             listeners.bind_tcp(listen)?;
             listeners.wanted = wanted(listen);
+        }
+        if !listeners.has(CANVAS) {
+            listeners.follow_canvas(listen);
         }
         let files = [
             (UNIX, paths.gateway_sock()),
@@ -81,14 +88,18 @@ impl Listeners {
     /// Listens where a changed configuration says. What stays is kept, so that it refuses nobody;
     /// when the new place cannot be had, the old one is bound again.
     pub fn follow(&mut self, listen: &Listen) {
+        if !(self.has(CANVAS) && self.canvas.is_empty()) {
+            self.follow_canvas(listen);
+        }
         let fresh = wanted(listen);
         if self.wanted.is_empty() || fresh == self.wanted || listen.port == 0 {
             return;
         }
         let old = self.addresses();
         let keep = |addr: &SocketAddr| fresh.contains(addr);
-        self.all
-            .retain(|(_, fd)| local_addr(fd.as_fd()).is_none_or(|addr| keep(&addr)));
+        self.all.retain(|(name, fd)| {
+            *name != GATEWAY || local_addr(fd.as_fd()).is_none_or(|addr| keep(&addr))
+        });
         let mut missing = listen.clone();
         missing
             .addresses
@@ -97,8 +108,9 @@ impl Listeners {
             Ok(()) => self.wanted = fresh,
             Err(err) => {
                 log::error!(target: "gateway", "{err}; listening where it was before");
-                self.all.retain(|(_, fd)| {
-                    local_addr(fd.as_fd()).is_none_or(|addr| old.contains(&addr))
+                self.all.retain(|(name, fd)| {
+                    let addr = local_addr(fd.as_fd());
+                    *name != GATEWAY || addr.is_none_or(|addr| old.contains(&addr))
                 });
                 for addr in old.iter().filter(|addr| !keep(addr)) {
                     match bind(*addr) {
@@ -113,7 +125,7 @@ impl Listeners {
     fn known(&self, name: &str, fd: OwnedFd) -> Result<(&'static str, OwnedFd), Error> {
         let fail = || Error::NotAListener { name: name.into() };
         if local_addr(fd.as_fd()).is_some() {
-            return Ok((GATEWAY, fd));
+            return Ok((if name == CANVAS { CANVAS } else { GATEWAY }, fd));
         }
         let unix = UnixListener::from(fd);
         let addr = unix.local_addr().map_err(|_| fail())?;
@@ -162,6 +174,34 @@ impl Listeners {
         Ok(())
     }
 
+    /// A port that cannot be had is no reason not to start: the canvas is on the gateway's, too.
+    fn follow_canvas(&mut self, listen: &Listen) {
+        let port = listen.canvas_port.filter(|port| *port != listen.port);
+        let addresses = listen.addresses.iter();
+        let wanted: Vec<(SocketAddr, bool)> = port
+            .into_iter()
+            .flat_map(|port| {
+                let own = move |ip| SocketAddr::new(ip, port);
+                addresses
+                    .clone()
+                    .map(move |a| (own(a.addr.ip()), a.optional))
+            })
+            .collect();
+        let fresh: Vec<SocketAddr> = wanted.iter().map(|(addr, _)| *addr).collect();
+        if fresh == self.canvas {
+            return;
+        }
+        self.all.retain(|(name, _)| *name != CANVAS);
+        for (addr, optional) in wanted {
+            match bind(addr) {
+                Ok(listener) => self.all.push((CANVAS, listener.into())),
+                Err(err) if optional => log::debug!(target: "gateway", "{addr}: {err}"),
+                Err(err) => log::warn!(target: "gateway", "canvasHost.port: {addr}: {err}"),
+            }
+        }
+        self.canvas = fresh;
+    }
+
     /// The gateway lock is held, so a file that is there is a dead gateway's.
     fn bind_unix(&mut self, name: &'static str, path: PathBuf) -> Result<(), Error> {
         if let Some(dir) = path.parent() {
@@ -207,10 +247,11 @@ impl Listeners {
             .collect()
     }
 
-    /// The TCP addresses, for people.
+    /// The gateway's TCP addresses, for people.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.all
             .iter()
+            .filter(|(name, _)| *name == GATEWAY)
             .filter_map(|(_, fd)| local_addr(fd.as_fd()))
             .collect()
     }
@@ -317,7 +358,7 @@ impl exit::Report for Error {
                 Some("set OPENCLAW_RUNTIME_DIR to a short path that only you can write to".into())
             }
             Error::NotAListener { .. } => {
-                Some("FileDescriptorName= one of gateway, unix, workers, exec".into())
+                Some("FileDescriptorName= one of gateway, canvas, unix, workers, exec".into())
             }
             Error::Open { .. } => None,
         }

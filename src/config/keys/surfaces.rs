@@ -38,7 +38,7 @@ keys! {
     CANVAS_HOST {
         "enabled": BOOL, "true", "serve canvas files";
         "root": TEXT, "~/.openclaw/canvas (HOME-based, not state dir)", "directory served";
-        "port": POSITIVE, "unused in 2026.2.3", "legacy separate port (seeds: 18793)";
+        "port": POSITIVE, "none", "a further port that serves the canvas and nothing else";
         "liveReload": BOOL, "true", "inject reload script and watch files";
     }
     TALK {

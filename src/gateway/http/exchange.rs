@@ -6,6 +6,8 @@ use crate::config::listen::AuthMode;
 use crate::gateway::auth::{Asker, Refusal};
 use crate::gateway::core::Core;
 use crate::gateway::handshake::Trust;
+use crate::gateway::http::control_ui::percent_decoded;
+use crate::gateway::http::metrics::Answers;
 use crate::gateway::origin::{self, Forwarding, Origin};
 use crate::gateway::{failures, tailscale};
 use base64::Engine;
@@ -14,6 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::cell::Cell;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 /// What the front verified about the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,15 @@ pub struct Sender {
     /// Absent for the local socket.
     pub ip: Option<std::net::IpAddr>,
     pub trust: Trust,
+    pub door: Door,
+}
+
+/// Which of the gateway's ports a client came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Gateway,
+    /// `canvasHost.port`: nothing but the canvas is behind it.
+    Canvas,
 }
 
 pub struct Exchange {
@@ -30,6 +42,7 @@ pub struct Exchange {
     pub gone: Cancel,
     /// Why the client is not let in, once that was asked.
     refused: Cell<Option<(AuthMode, Refusal)>>,
+    answers: Arc<Answers>,
 }
 
 /// Why a body was not taken.
@@ -40,12 +53,18 @@ pub enum BodyError {
 }
 
 impl Exchange {
-    pub(super) fn new(request: tiny_http::Request, sender: Sender, gone: Cancel) -> Exchange {
+    pub(super) fn new(
+        request: tiny_http::Request,
+        sender: Sender,
+        gone: Cancel,
+        answers: Arc<Answers>,
+    ) -> Exchange {
         Exchange {
             request,
             sender,
             gone,
             refused: Cell::default(),
+            answers,
         }
     }
 
@@ -76,6 +95,33 @@ impl Exchange {
             .filter_map(|pair| pair.split_once('='))
             .find(|(key, _)| *key == name)
             .map(|(_, value)| value)
+    }
+
+    /// The query's parameters, decoded; what cannot be is left out.
+    pub fn query_pairs(&self) -> Vec<(String, String)> {
+        let query = self.query().trim_start_matches('?');
+        let query = query.split('#').next().unwrap_or_default();
+        let decoded = |text: &str| percent_decoded(&text.replace('+', " "));
+        query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .filter_map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((decoded(key)?, decoded(value)?))
+            })
+            .collect()
+    }
+
+    /// All headers, their names in lower case.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        self.request
+            .headers()
+            .iter()
+            .map(|h| {
+                let name = h.field.as_str().as_str().to_ascii_lowercase();
+                (name, h.value.as_str().trim().to_string())
+            })
+            .collect()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -200,6 +246,7 @@ impl Exchange {
     /// Sends a whole answer. Content-Length and the end of the connection are added.
     pub fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let is_head = self.method() == "HEAD";
+        self.answers.count(status);
         let mut answer = head(status, headers);
         // A 304 speaks of a body that is not sent.
         if status != 304 {
@@ -213,6 +260,26 @@ impl Exchange {
         let mut writer = self.request.into_writer();
         // The client may be gone, and nobody else wants to know.
         let _ = writer.write_all(&bytes).and_then(|()| writer.flush());
+    }
+
+    /// Sends a file of `size` bytes piece by piece.
+    pub fn respond_file(
+        self,
+        status: u16,
+        headers: &[(&str, &str)],
+        file: impl Read,
+        size: u64,
+    ) -> io::Result<()> {
+        let is_head = self.method() == "HEAD";
+        self.answers.count(status);
+        let mut answer = head(status, headers);
+        answer.push_str(&format!("Content-Length: {size}\r\n\r\n"));
+        let mut writer = self.request.into_writer();
+        writer.write_all(answer.as_bytes())?;
+        if !is_head {
+            io::copy(&mut file.take(size), &mut writer)?;
+        }
+        writer.flush()
     }
 
     pub fn text(self, status: u16, body: &str) {
@@ -270,6 +337,7 @@ impl Exchange {
         status: u16,
         headers: &[(&str, &str)],
     ) -> io::Result<Box<dyn Write + Send>> {
+        self.answers.count(status);
         let mut answer = head(status, headers);
         answer.push_str("\r\n");
         let mut writer = self.request.into_writer();

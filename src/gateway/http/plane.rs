@@ -1,11 +1,12 @@
 //! The HTTP plane: a tiny_http server on a private Unix socket. It starts with the first request
 //! that needs it and meets nobody but the front.
 //!
-//! The front tells it who the client is in three headers: a key made at start, which no other
-//! process knows, the verified peer, and the number of the request's ticket. A request without the key is refused: the socket's mode keeps
+//! The front tells it who the client is in headers: a key made at start, which no other process
+//! knows, the verified peer, the door it came by, and the number of the request's ticket. A request without the key is refused: the socket's mode keeps
 //! other users out, the key keeps out what else runs as our user.
 
-use super::exchange::{Exchange, Sender};
+use super::exchange::{Door, Exchange, Sender};
+use super::metrics::Answers;
 use super::openai::Rooms;
 use crate::base::atomic;
 use crate::base::cancel::Cancel;
@@ -30,11 +31,13 @@ const STACK: usize = 1024 * 1024;
 const KEY: &str = "x-openclaw-front";
 const PEER: &str = "x-openclaw-peer";
 const TICKET: &str = "x-openclaw-ticket";
+const DOOR: &str = "x-openclaw-door";
 /// Headers of the client that end here: ours, and those that speak about its own connection.
-const DROPPED: [&str; 8] = [
+const DROPPED: [&str; 9] = [
     KEY,
     PEER,
     TICKET,
+    DOOR,
     "connection",
     "expect",
     "keep-alive",
@@ -49,6 +52,8 @@ pub struct Plane {
     /// Requests whose clients are there, by ticket.
     asking: Mutex<HashMap<u64, Cancel>>,
     pub rooms: Rooms,
+    pub answers: Arc<Answers>,
+    working: Arc<AtomicUsize>,
 }
 
 /// A request as the front holds it. Dropped, or cancelled, when nobody waits for the answer any
@@ -67,6 +72,8 @@ impl Default for Plane {
             next: AtomicU64::default(),
             asking: Mutex::default(),
             rooms: Rooms::default(),
+            answers: Arc::default(),
+            working: Arc::default(),
         }
     }
 }
@@ -94,8 +101,20 @@ impl Plane {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Requests in work.
+    pub fn working(&self) -> usize {
+        self.working.load(Ordering::Relaxed)
+    }
+
     /// The head as the plane sees it.
-    pub fn rewritten(&self, head: &Head, peer: Peer, trust: Trust, ticket: &Ticket) -> Vec<u8> {
+    pub fn rewritten(
+        &self,
+        head: &Head,
+        peer: Peer,
+        trust: Trust,
+        door: Door,
+        ticket: &Ticket,
+    ) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.{}\r\n", head.method, head.target, head.minor);
         out.push_str(&format!("{KEY}: {}\r\n{PEER}: ", self.key));
         match (peer, trust) {
@@ -104,8 +123,12 @@ impl Plane {
             (Peer::Local(_), Trust::Confined) => out.push_str("confined"),
             (Peer::Local(_), Trust::None) => out.push_str("unknown"),
         }
+        let door = match door {
+            Door::Gateway => "gateway",
+            Door::Canvas => "canvas",
+        };
         out.push_str(&format!(
-            "\r\n{TICKET}: {}\r\nConnection: close\r\n",
+            "\r\n{TICKET}: {}\r\n{DOOR}: {door}\r\nConnection: close\r\n",
             ticket.number
         ));
         let mut out = out.into_bytes();
@@ -139,6 +162,10 @@ impl Plane {
             "confined" => (None, Trust::Confined),
             text => (text.parse().ok(), Trust::None),
         };
+        let door = match value(DOOR)? {
+            "gateway" => Door::Gateway,
+            _ => Door::Canvas,
+        };
         let number = value(TICKET)?.parse().ok()?;
         let gone = self.asking().get(&number).cloned();
         let gone = gone.unwrap_or_else(|| {
@@ -147,7 +174,7 @@ impl Plane {
             gone.cancel();
             gone
         });
-        Some((Sender { ip, trust }, gone))
+        Some((Sender { ip, trust, door }, gone))
     }
 }
 
@@ -190,7 +217,7 @@ fn start(core: &Arc<Core>, path: &std::path::Path) -> io::Result<()> {
 }
 
 fn run(core: &Arc<Core>, server: &tiny_http::Server) {
-    let working = Arc::new(AtomicUsize::new(0));
+    let working = core.plane.working.clone();
     loop {
         let request = match server.recv() {
             Ok(request) => request,
@@ -210,7 +237,7 @@ fn run(core: &Arc<Core>, server: &tiny_http::Server) {
             let _ = request.respond(tiny_http::Response::empty(403));
             continue;
         };
-        let exchange = Exchange::new(request, sender, gone);
+        let exchange = Exchange::new(request, sender, gone, core.plane.answers.clone());
         if working.fetch_add(1, Ordering::Relaxed) >= MAX_REQUESTS {
             working.fetch_sub(1, Ordering::Relaxed);
             exchange.text(503, "Too many requests in work");
