@@ -30,6 +30,9 @@ const KEPT_PER_HOST: usize = 2;
 /// Shorter than the 5 s after which Node servers close idle connections.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
+/// Followed in a row, where any are.
+const REDIRECTS: u32 = 5;
+
 pub struct Request<'a> {
     /// `GET`, `POST`, …
     pub method: &'a str,
@@ -62,7 +65,7 @@ impl Default for Limits {
             idle: Duration::from_secs(30),
             total: Duration::from_secs(120),
             body: 8 * 1024 * 1024,
-            redirects: 5,
+            redirects: REDIRECTS,
         }
     }
 }
@@ -231,18 +234,25 @@ fn ask(
         builder = builder.header(*name, *value);
     }
     let agent = agent(request, own);
-    let redirects = match request.policy {
-        Policy::Any => 0,
-        Policy::Public => request.limits.redirects,
-    };
+    // A request with a configuration of its own has its TLS set up anew, so only who wants another
+    // number of redirects than the agent's gets one.
+    let redirects = Some(request.limits.redirects)
+        .filter(|n| request.policy == Policy::Public && *n != REDIRECTS);
     Ok(match request.body {
-        Some(body) => {
-            let request = builder.body(body).map_err(|_| Error::BadHeader)?;
-            let request = agent.configure_request(request);
-            agent.run(request.max_redirects(redirects).build())
-        }
-        None => {
-            let request = builder.body(()).map_err(|_| Error::BadHeader)?;
+        Some(body) => run(agent, builder.body(body), redirects)?,
+        None => run(agent, builder.body(()), redirects)?,
+    })
+}
+
+fn run(
+    agent: &Agent,
+    request: Result<ureq::http::Request<impl ureq::AsSendBody>, ureq::http::Error>,
+    redirects: Option<u32>,
+) -> Result<Result<ureq::http::Response<ureq::Body>, ureq::Error>, Error> {
+    let request = request.map_err(|_| Error::BadHeader)?;
+    Ok(match redirects {
+        None => agent.run(request),
+        Some(redirects) => {
             let request = agent.configure_request(request);
             agent.run(request.max_redirects(redirects).build())
         }
@@ -313,6 +323,10 @@ fn agent(request: &Request, own: bool) -> &'static Agent {
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .proxy(proxy)
             .http_status_as_error(false)
+            .max_redirects(match policy {
+                Policy::Any => 0,
+                Policy::Public => REDIRECTS,
+            })
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
             .max_response_header_size(MAX_HEAD)

@@ -233,11 +233,6 @@ impl Replay<'_> {
                 let approved = self.gateway.connect().call("device.pair.approve", request);
                 approved.expect("the request is pending");
             }
-            // The recorded one had a session of that name and label.
-            "call-sessions-resolve" if !is_served("sessions.patch") => {
-                let label = json!({"label": "Scratch"});
-                self.gateway.set_session("agent:main:scratch", label);
-            }
             _ => {}
         }
     }
