@@ -294,7 +294,7 @@ fn hints_of(kind: &Kind, path: &str, out: &mut String) {
     match kind.now() {
         Kind::Object(keys) | Kind::Stripped(keys) | Kind::ObjectOr(keys, _) => {
             for key in *keys {
-                let below = super::keys::check::join(path, key.name());
+                let below = super::path::join(path, key.name());
                 // Accounts repeat what stands above them.
                 if path.starts_with("channels.") && key.name() == "accounts" {
                     hint(key, &below, out);
@@ -309,10 +309,10 @@ fn hints_of(kind: &Kind, path: &str, out: &mut String) {
         // Some clients leave the index out, some write a star for it.
         Kind::List(item) => {
             hints_of(item, path, out);
-            hints_of(item, &super::keys::check::join(path, "*"), out);
+            hints_of(item, &super::path::join(path, "*"), out);
         }
         Kind::Map(item) | Kind::Named(item) => {
-            hints_of(item, &super::keys::check::join(path, "*"), out);
+            hints_of(item, &super::path::join(path, "*"), out);
         }
         Kind::Union(kinds) => kinds.iter().for_each(|kind| hints_of(kind, path, out)),
         _ => {}

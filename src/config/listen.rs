@@ -9,6 +9,7 @@ use super::{Snapshot, tailnet};
 use crate::base::secret::Secret;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+pub use super::bind::{AuthMode, Bind, Tailscale};
 pub use super::refusal::Error;
 
 pub const DEFAULT_PORT: u16 = 18789;
@@ -36,28 +37,6 @@ pub struct Flags {
     pub tailscale: Option<String>,
     pub tailscale_reset: bool,
     pub allow_unconfigured: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bind {
-    Loopback,
-    Lan,
-    Tailnet,
-    Auto,
-    Custom,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthMode {
-    Token,
-    Password,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tailscale {
-    Off,
-    Serve,
-    Funnel,
 }
 
 /// One socket to open.

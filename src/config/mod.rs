@@ -4,6 +4,7 @@
 //! `Config` that is only used when the snapshot is valid.
 
 pub mod agents;
+pub mod bind;
 pub mod canvas;
 pub mod client;
 pub mod defaults;

@@ -62,6 +62,14 @@ pub fn parse(text: &str) -> Result<Vec<String>, Error> {
     }
 }
 
+/// The path of `key` below `path`, as issues and hints write it.
+pub fn join(path: &str, key: &str) -> String {
+    match path.is_empty() {
+        true => key.into(),
+        false => format!("{path}.{key}"),
+    }
+}
+
 pub fn get<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
     path.iter().try_fold(value, |value, segment| match value {
         Value::Array(list) => list.get(index(segment)?),

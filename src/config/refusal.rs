@@ -1,7 +1,7 @@
 //! Why a gateway must not start, in the original's words, and what to do about it.
 
 use super::Issue;
-use super::listen::{AuthMode, Bind};
+use super::bind::{AuthMode, Bind};
 use crate::base::exit::{Exit, Report};
 use std::fmt;
 use std::path::PathBuf;

@@ -176,7 +176,7 @@ fn differ(old: &Value, new: &Value, path: &str, out: &mut Vec<String>) {
         (Value::Object(old), Value::Object(new)) => {
             let null = Value::Null;
             for (key, value) in old {
-                let below = super::keys::check::join(path, key);
+                let below = super::path::join(path, key);
                 match new.get(key) {
                     Some(other) => differ(value, other, &below, out),
                     None if *value == null => {}
@@ -184,7 +184,7 @@ fn differ(old: &Value, new: &Value, path: &str, out: &mut Vec<String>) {
                 }
             }
             let added = new.iter().filter(|(key, _)| !old.contains_key(*key));
-            out.extend(added.map(|(key, _)| super::keys::check::join(path, key)));
+            out.extend(added.map(|(key, _)| super::path::join(path, key)));
         }
         (old, new) if old == new => {}
         _ => out.push(path.into()),

@@ -55,7 +55,7 @@ fn walk(value: &Value, path: &str) -> Value {
         Value::Object(map) => map
             .iter()
             .map(|(key, value)| {
-                let below = super::keys::check::join(path, key);
+                let below = super::path::join(path, key);
                 (key.clone(), walk(value, &below))
             })
             .collect(),

@@ -21,7 +21,7 @@ fn walk(value: Value, env: &Env, path: &str) -> Result<Value, String> {
         Value::Object(map) => map
             .into_iter()
             .map(|(key, item)| {
-                let item = walk(item, env, &super::keys::check::join(path, &key))?;
+                let item = walk(item, env, &super::path::join(path, &key))?;
                 Ok((key, item))
             })
             .collect::<Result<Map<_, _>, String>>()

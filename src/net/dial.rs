@@ -7,7 +7,7 @@
 //! Name lookup and connect(2) cannot be interrupted; they run on a helper thread that is left
 //! behind when nobody waits for it any more.
 
-use super::fetch::Error;
+use super::error::Error;
 use super::policy::Policy;
 use crossbeam_channel::{Sender, bounded};
 use std::cell::RefCell;

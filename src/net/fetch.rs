@@ -7,6 +7,7 @@
 //! proxy nobody could check the address. Statuses are not errors. Never shows a header or a body in an error.
 
 use super::dial::{Call, Dialler, Later};
+pub use super::error::Error;
 pub use super::policy::Policy;
 use super::trust;
 use crate::base::cancel::{Cancel, Registration};
@@ -80,25 +81,6 @@ pub struct Response {
     call: Arc<Call>,
     cancel: Cancel,
     _stop: Registration,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Error {
-    BadUrl(String),
-    /// A header's name or value cannot be sent.
-    BadHeader,
-    /// The policy forbids this address.
-    Denied(String, IpAddr),
-    Unresolved(String, String),
-    /// Host and port, and what the system said.
-    Unreachable(String, String),
-    Tls(String),
-    /// What was being waited for.
-    Timeout(String),
-    TooLarge(u64),
-    /// The connection ended or the peer broke HTTP.
-    Broken(String),
-    Cancelled,
 }
 
 /// Sends `request` and waits for the head of the answer.
@@ -198,16 +180,6 @@ impl Read for Response {
 impl Drop for Response {
     fn drop(&mut self) {
         self.call.release();
-    }
-}
-
-impl From<io::Error> for Error {
-    /// Of an error from reading a [`Response`].
-    fn from(err: io::Error) -> Error {
-        match err.downcast::<Error>() {
-            Ok(error) => error,
-            Err(err) => Error::Broken(err.to_string()),
-        }
     }
 }
 
@@ -372,25 +344,6 @@ fn broken(err: ureq::Error, awaited: &str) -> Error {
         err => Error::Broken(err.to_string()),
     }
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Error::BadUrl(url) => write!(f, "not a usable URL: {url}"),
-            Error::BadHeader => f.write_str("a request header cannot be sent as it is"),
-            Error::Denied(host, ip) => write!(f, "{host} is at {ip}, which is not public"),
-            Error::Unresolved(host, why) => write!(f, "{host}: name not found ({why})"),
-            Error::Unreachable(place, why) => write!(f, "{place}: {why}"),
-            Error::Tls(why) => write!(f, "TLS: {why}"),
-            Error::Timeout(what) => write!(f, "timed out waiting for {what}"),
-            Error::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
-            Error::Broken(why) => write!(f, "connection lost: {why}"),
-            Error::Cancelled => f.write_str("cancelled"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 
 pub mod certificate;
 mod dial;
+mod error;
 pub mod fetch;
 pub mod frame;
 pub mod head;

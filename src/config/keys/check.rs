@@ -2,7 +2,7 @@
 //! order (properties in table order, then unknown keys), and our hint beside it.
 
 use super::kind::{Form, Key, Kind, Mark, Range};
-use crate::config::Issue;
+use crate::config::{Issue, path};
 use serde_json::{Map, Value};
 
 /// A config with more faults than this is not repaired by reading about them all.
@@ -212,7 +212,7 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
         Kind::List(item) => match value {
             Some(Value::Array(list)) => {
                 for (i, value) in list.iter().enumerate() {
-                    walk(item, Some(value), &join(path, &i.to_string()), out);
+                    walk(item, Some(value), &path::join(path, &i.to_string()), out);
                 }
             }
             _ => say(expected("array")),
@@ -220,7 +220,7 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
         Kind::Map(item) | Kind::Named(item) => match value {
             Some(Value::Object(map)) => {
                 for (key, value) in map {
-                    let below = join(path, key);
+                    let below = path::join(path, key);
                     if matches!(kind, Kind::Named(_)) && !is_named(key) {
                         out.push(Issue {
                             path: below.clone(),
@@ -247,7 +247,7 @@ fn walk(kind: &Kind, value: Option<&Value>, path: &str, out: &mut Vec<Issue>) {
                 fields(keys, map, path, out);
                 for (key, value) in map {
                     if !keys.iter().any(|known| known.name() == key) {
-                        walk(other, Some(value), &join(path, key), out);
+                        walk(other, Some(value), &path::join(path, key), out);
                     }
                 }
             }
@@ -265,7 +265,7 @@ fn fields(keys: &[Key], map: &Map<String, Value>, path: &str, out: &mut Vec<Issu
     for key in keys {
         let value = map.get(key.name());
         if value.is_some() || key.mark == Mark::Required {
-            walk(&key.kind, value, &join(path, key.name()), out);
+            walk(&key.kind, value, &path::join(path, key.name()), out);
         }
     }
 }
@@ -333,13 +333,6 @@ fn list(texts: &[&str]) -> String {
 fn is_named(key: &str) -> bool {
     let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !key.is_empty() && key.chars().all(ok)
-}
-
-pub fn join(path: &str, key: &str) -> String {
-    match path.is_empty() {
-        true => key.into(),
-        false => format!("{path}.{key}"),
-    }
 }
 
 pub fn received(value: Option<&Value>) -> &'static str {

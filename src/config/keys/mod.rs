@@ -87,7 +87,7 @@ fn collect_ours(keys: &[kind::Key], value: &serde_json::Value, path: &str, out: 
         let Some(value) = value.get(key.name()) else {
             continue;
         };
-        let below = check::join(path, key.name());
+        let below = super::path::join(path, key.name());
         if key.mark == kind::Mark::Ours {
             out.push(below);
         } else if let Kind::Object(keys) | Kind::ObjectOr(keys, _) = &key.kind {
@@ -104,13 +104,13 @@ mod tests {
         match kind {
             Kind::Object(keys) | Kind::Stripped(keys) | Kind::ObjectOr(keys, _) => {
                 for key in *keys {
-                    let below = check::join(path, key.name());
+                    let below = crate::config::path::join(path, key.name());
                     visit(&below, key);
                     each(&key.kind, &below, visit);
                 }
             }
             Kind::List(item) | Kind::Map(item) | Kind::Named(item) => {
-                each(item, &check::join(path, "*"), visit);
+                each(item, &crate::config::path::join(path, "*"), visit);
             }
             Kind::Union(kinds) => kinds.iter().for_each(|kind| each(kind, path, visit)),
             _ => {}
