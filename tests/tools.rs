@@ -334,9 +334,11 @@ fn a_slow_command_goes_on_after_yield_ms_and_can_be_killed() {
 #[test]
 fn a_terminal_takes_keys() {
     let house = House::new("tools-keys", json!({}));
+    let mark = mark(29);
+    let command = format!("read -r x; echo \"[$x]\"; sleep {mark}");
     let started = house.call(
         "exec",
-        json!({"command": "read -r x; echo \"[$x]\"; sleep 30", "pty": true, "background": true}),
+        json!({"command": command, "pty": true, "background": true}),
     );
     let id = started.details.unwrap()["sessionId"]
         .as_str()
@@ -350,6 +352,10 @@ fn a_terminal_takes_keys() {
     eventually("the answer", PATIENCE, || {
         let log = house.text("process", json!({"action": "log", "sessionId": id}));
         log.contains("[ab]").then_some(())
+    });
+    // A shell loses an interrupt that comes while it starts a program.
+    eventually("the sleep", PATIENCE, || {
+        is_running(&format!("sleep\0{mark}")).then_some(())
     });
     let interrupt = json!({"action": "send-keys", "sessionId": id, "keys": ["C-c"]});
     house.text("process", interrupt);
