@@ -1,6 +1,10 @@
 //! Cron: jobs are kept, run when they are due, once, and what came of them is written down.
 
-use crate::harness::{Gateway, Setup, Ws, eventually, model::Reply, skip};
+use crate::harness::{
+    Gateway, Setup, Ws, eventually,
+    model::{Reply, asked},
+    skip,
+};
 use crate::parity::official;
 use openclaw::base::time::{iso, now_ms};
 use serde_json::{Value, json};
@@ -68,17 +72,6 @@ fn finished(ws: &mut Ws, job: &Value) -> Value {
     let id = id(job);
     let event = ws.event_where("cron", |e| e["jobId"] == id && e["action"] == "finished");
     event["payload"].clone()
-}
-
-/// The last user message of a model request.
-fn asked(request: &Value) -> String {
-    let messages = request["messages"].as_array().expect("messages");
-    let user = messages.iter().rev().find(|m| m["role"] == "user");
-    let content = &user.expect("a user message")["content"];
-    match content.as_str() {
-        Some(text) => text.into(),
-        None => content[0]["text"].as_str().expect("text").into(),
-    }
 }
 
 #[test]

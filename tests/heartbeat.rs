@@ -1,6 +1,9 @@
 //! Heartbeats: when the agent looks by itself, what it is told, and what people see of it.
 
-use crate::harness::{Gateway, Setup, model::Reply};
+use crate::harness::{
+    Gateway, Setup,
+    model::{Reply, asked},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -10,17 +13,6 @@ fn wake(gateway: &Gateway, text: &str) {
     let params = json!({"mode": "now", "text": text});
     let answer = gateway.connect().call("wake", params);
     assert_eq!(answer, Ok(json!({"ok": true})));
-}
-
-/// The last user message of a model request.
-fn asked(request: &Value) -> String {
-    let messages = request["messages"].as_array().expect("messages");
-    let user = messages.iter().rev().find(|m| m["role"] == "user");
-    let content = &user.expect("a user message")["content"];
-    match content.as_str() {
-        Some(text) => text.into(),
-        None => content[0]["text"].as_str().expect("text").into(),
-    }
 }
 
 #[test]

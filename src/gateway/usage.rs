@@ -192,13 +192,7 @@ fn ask(url: &str, headers: &[(&str, &str)]) -> Result<Value, String> {
         headers,
         body: None,
         policy: Policy::Any,
-        limits: Limits {
-            head: PATIENCE,
-            idle: PATIENCE,
-            total: PATIENCE,
-            body: MAX_ANSWER,
-            ..Limits::default()
-        },
+        limits: Limits::within(PATIENCE, MAX_ANSWER),
     };
     let response = fetch::send(&request, &Cancel::new()).map_err(|err| match err {
         fetch::Error::Timeout(_) => "Timeout".to_string(),

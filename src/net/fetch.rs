@@ -59,6 +59,19 @@ pub struct Limits {
     pub redirects: u32,
 }
 
+impl Limits {
+    /// For a small question: all of the answer within `patience`, at most `body` bytes of it.
+    pub fn within(patience: Duration, body: u64) -> Limits {
+        Limits {
+            head: patience,
+            idle: patience,
+            total: patience,
+            body,
+            ..Limits::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

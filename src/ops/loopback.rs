@@ -15,13 +15,7 @@ pub fn get(port: u16, path: &str, max: u64) -> Option<Response> {
         headers: &[("accept", "application/json")],
         body: None,
         policy: Policy::Any,
-        limits: Limits {
-            head: PATIENCE,
-            idle: PATIENCE,
-            total: PATIENCE,
-            body: max,
-            redirects: 0,
-        },
+        limits: Limits::within(PATIENCE, max),
     };
     fetch::send(&request, &Cancel::new()).ok()
 }

@@ -44,6 +44,17 @@ pub struct FakeModel {
     state: Arc<(Mutex<State>, Condvar)>,
 }
 
+/// The last user message of a model request.
+pub fn asked(request: &Value) -> String {
+    let messages = request["messages"].as_array().expect("messages");
+    let user = messages.iter().rev().find(|m| m["role"] == "user");
+    let content = &user.expect("a user message")["content"];
+    match content.as_str() {
+        Some(text) => text.into(),
+        None => content[0]["text"].as_str().expect("text").into(),
+    }
+}
+
 impl FakeModel {
     /// Answers `Hello from the fake model.` until told otherwise.
     pub fn start() -> FakeModel {

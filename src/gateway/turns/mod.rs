@@ -9,7 +9,7 @@ use super::core::Core;
 use super::models::{self, Chain};
 use super::pending::{self, Pending};
 use super::runs::{Kind, Run};
-use super::skills;
+use super::skills::{self, Usable};
 use super::system_events::Drawn;
 use crate::agent::event::{Event, Sink};
 use crate::agent::lane::{After, Placed};
@@ -309,11 +309,6 @@ impl Flight {
         let config = self.core.config.current();
         let began = Instant::now();
         let flown = self.turn(&config);
-        if let Ok((outcome, target, _)) = &flown {
-            if self.listed {
-                self.note(outcome, target);
-            }
-        }
         Landing {
             flown,
             took: began.elapsed(),
@@ -418,6 +413,9 @@ impl Flight {
         chain.learn(config, &outcome.failed, worked);
         let target = chain.targets[outcome.candidate].clone();
         let report = brief.report(&outcome.prompt, &bench.specs, &target);
+        if self.listed {
+            self.note(&outcome, &target, &skills);
+        }
         Ok((outcome, target, report))
     }
 
@@ -431,11 +429,9 @@ impl Flight {
     }
 
     /// Writes into the session entry what its next turn and its viewers need.
-    fn note(&self, outcome: &Outcome, target: &Target) {
+    fn note(&self, outcome: &Outcome, target: &Target, skills: &Usable) {
         let usage = &outcome.usage;
         let spoke = outcome.error.is_none() && usage.total_tokens > 0;
-        let config = self.core.config.current();
-        let skills = skills::usable(&self.core, &config, &self.agent_id);
         let updated = self.core.agents.sessions.update(&self.run.key, |entry| {
             if entry.session_id.as_deref() != Some(&self.session_id) {
                 // Reset meanwhile: the new session has nothing to do with this turn.

@@ -5,6 +5,7 @@
 //! clients write them (`image_url`, `file_data`, `file_url`).
 
 use super::attached::{File, Source};
+use crate::config::keys::check;
 use crate::gateway::http::openai::conversation::{Conversation, text_of};
 use crate::model::ToolSpec;
 use serde_json::{Map, Value};
@@ -348,15 +349,7 @@ impl<'a> Node<'a> {
     }
 
     fn expected(&self, what: &str) -> Fault {
-        let got = match self.value {
-            None => "undefined",
-            Some(Value::Null) => "null",
-            Some(Value::Bool(_)) => "boolean",
-            Some(Value::Number(_)) => "number",
-            Some(Value::String(_)) => "string",
-            Some(Value::Array(_)) => "array",
-            Some(Value::Object(_)) => "object",
-        };
+        let got = check::received(self.value);
         self.fault(format!("Invalid input: expected {what}, received {got}"))
     }
 
