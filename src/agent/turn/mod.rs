@@ -4,7 +4,10 @@
 //! the model is asked, an answer before its tools run, the last answer before the end is told. What
 //! a failed or stopped call had begun to say is not kept as an answer.
 
-use super::clean::{self, Stream};
+mod ask;
+mod call;
+
+use super::clean;
 use super::event::{Event, Sink};
 use super::failover::{self, Attempt, Step};
 use super::history;
@@ -12,10 +15,11 @@ use super::payload::{self, Said};
 use super::prompt::Prompt;
 use crate::base::cancel::Cancel;
 use crate::base::time::now_ms;
-use crate::model::{Class, Client, Delta, Error, Request, Target, ToolSpec};
+use crate::model::{Class, Client, Error, Target, ToolSpec};
 use crate::tool::Output;
 use crate::wire::gateway::agent::{MetaError, Payload};
-use crate::wire::message::{Assistant, Block, Message, StopReason, ToolResult, Usage};
+use crate::wire::message::{Message, Usage};
+use ask::thinking_of;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
@@ -284,146 +288,6 @@ impl Run<'_, '_> {
         }
     }
 
-    fn ask(&mut self, target: &Target, prompt: &Prompt) -> Result<Assistant, Stop> {
-        if self.turn.cancel.is_cancelled() {
-            return Err(Stop::Cancelled);
-        }
-        let request = Request {
-            system: &prompt.text,
-            messages: &self.parts.memory.context()[self.shown..],
-            tools: if prompt.reduced {
-                &[]
-            } else {
-                self.parts.tools.specs()
-            },
-            thinking: self.turn.thinking,
-            session_id: self.turn.session_id,
-            max_tokens: self.turn.max_tokens,
-        };
-        let sink = self.parts.sink;
-        let mut stream = Stream::new(self.said.final_only);
-        let tell = |grown: Option<clean::Grown>| {
-            if let Some(grown) = grown {
-                sink.tell(Event::Text {
-                    text: grown.text,
-                    delta: grown.delta,
-                    media: grown.media,
-                });
-            }
-        };
-        let result =
-            self.parts.model.stream(
-                target,
-                &request,
-                self.turn.cancel,
-                &mut |delta| match delta {
-                    Delta::Text(text) => tell(stream.push(text)),
-                    Delta::TextEnd => stream.end_block(),
-                    Delta::Thinking(_) | Delta::ToolCall { .. } => {}
-                },
-            );
-        if self.turn.cancel.is_cancelled() {
-            return Err(Stop::Cancelled);
-        }
-        match result {
-            Ok(mut answer) if answer.stop_reason != StopReason::Error => {
-                tell(stream.finish());
-                think_in_blocks(&mut answer);
-                Ok(answer)
-            }
-            Ok(answer) => {
-                let message = answer.error_message.clone().unwrap_or_default();
-                Err(self.failed_call(
-                    target,
-                    Error {
-                        class: Class::Unknown,
-                        status: None,
-                        message,
-                        retry_after_ms: None,
-                        partial: Some(Box::new(answer)),
-                    },
-                ))
-            }
-            Err(error) if error.class == Class::Aborted => Err(Stop::Cancelled),
-            Err(error) => Err(self.failed_call(target, error)),
-        }
-    }
-
-    /// Leaves a trace of a failed call in the transcript; it is never sent to a model.
-    fn failed_call(&mut self, target: &Target, error: Error) -> Stop {
-        self.usage = Usage::default();
-        let (content, usage) = match &error.partial {
-            Some(partial) => (partial.content.clone(), partial.usage.clone()),
-            None => (Vec::new(), Usage::default()),
-        };
-        let trace = Message::Assistant(Assistant {
-            content,
-            api: target.api.clone(),
-            provider: target.provider.clone(),
-            model: target.model.clone(),
-            usage,
-            stop_reason: StopReason::Error,
-            error_message: Some(error.message.clone()),
-            timestamp: now_ms(),
-        });
-        match self.parts.memory.append(&trace) {
-            Ok(()) => Stop::Model(error),
-            Err(why) => Stop::Broken(why),
-        }
-    }
-
-    /// Says whether the turn ends with this answer.
-    fn use_tool(&mut self, call: &Call) -> Result<bool, Stop> {
-        let sink = self.parts.sink;
-        let (id, name) = (call.id, call.name);
-        sink.tell(Event::ToolStart {
-            id,
-            name,
-            args: call.arguments,
-        });
-        let update = |partial: Output| {
-            sink.tell(Event::ToolUpdate {
-                id,
-                name,
-                partial: &partial,
-            });
-        };
-        let ran = self.parts.tools.call(call, self.turn.cancel, &update);
-        if self.turn.cancel.is_cancelled() {
-            return Err(Stop::Cancelled);
-        }
-        let failed = ran.failed || ran.refused;
-        let last = ran.last;
-        let meta = subject(call);
-        sink.tell(Event::ToolResult {
-            id,
-            name,
-            meta: meta.as_deref(),
-            is_error: failed,
-            result: &ran.output,
-        });
-        self.said.failed_tool = failed.then(|| {
-            let text = crate::wire::message::text_of(&ran.output.content);
-            let error = ran
-                .output
-                .details
-                .as_ref()
-                .and_then(|d| d["error"].as_str())
-                .unwrap_or(&text);
-            let line = error.lines().next().unwrap_or_default();
-            (name.to_string(), super::inbound::cut(line, MAX_TOOL_ERROR))
-        });
-        self.keep(Message::ToolResult(ToolResult {
-            tool_call_id: id.into(),
-            tool_name: name.into(),
-            content: ran.output.content,
-            details: ran.output.details,
-            is_error: ran.refused,
-            timestamp: now_ms(),
-        }))
-        .map(|()| last)
-    }
-
     fn keep(&mut self, message: Message) -> Result<(), Stop> {
         self.parts.memory.append(&message).map_err(Stop::Broken)
     }
@@ -493,49 +357,6 @@ impl Outcome {
             End::Aborted => {}
         }
     }
-}
-
-/// What a call is about, for one line in a client.
-fn subject(call: &Call) -> Option<String> {
-    let text = |key: &str| call.arguments.get(key).and_then(Value::as_str);
-    let subject = match call.name {
-        "exec" => text("command").map(str::to_string),
-        "process" => text("action").map(|action| match text("sessionId") {
-            Some(id) => format!("{action} {id}"),
-            None => action.to_string(),
-        }),
-        _ => ["path", "file_path", "url", "query"]
-            .into_iter()
-            .find_map(text)
-            .map(str::to_string),
-    };
-    subject.map(|s| super::inbound::cut(&s, MAX_TOOL_ERROR))
-}
-
-/// A text that begins with a thinking tag becomes a real thinking block.
-fn think_in_blocks(answer: &mut Assistant) {
-    let Some(Block::Text { text, .. }) = answer.content.first() else {
-        return;
-    };
-    let Some((thinking, rest)) = clean::split_thinking(text) else {
-        return;
-    };
-    let thought = Block::Thinking {
-        thinking,
-        thinking_signature: None,
-    };
-    answer.content.splice(..1, [thought, Block::text(rest)]);
-}
-
-fn thinking_of(blocks: &[Block]) -> String {
-    let thought: Vec<&str> = blocks
-        .iter()
-        .filter_map(|block| match block {
-            Block::Thinking { thinking, .. } => Some(thinking.as_str()),
-            _ => None,
-        })
-        .collect();
-    thought.join("\n")
 }
 
 /// Waits; false when cancelled meanwhile.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::wire::message::{Content, User};
+use crate::model::{Delta, Request};
+use crate::wire::message::{Assistant, Block, Content, StopReason, User};
 use serde_json::json;
 use std::sync::Mutex;
 

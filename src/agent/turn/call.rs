@@ -1,0 +1,80 @@
+//! One tool call in a turn: it runs, clients see it, its result is in the transcript.
+
+use super::super::event::Event;
+use super::super::inbound;
+use super::{Call, MAX_TOOL_ERROR, Run, Stop};
+use crate::base::time::now_ms;
+use crate::tool::Output;
+use crate::wire::message::{Message, ToolResult, text_of};
+use serde_json::Value;
+
+impl Run<'_, '_> {
+    /// Says whether the turn ends with this answer.
+    pub(super) fn use_tool(&mut self, call: &Call) -> Result<bool, Stop> {
+        let sink = self.parts.sink;
+        let (id, name) = (call.id, call.name);
+        sink.tell(Event::ToolStart {
+            id,
+            name,
+            args: call.arguments,
+        });
+        let update = |partial: Output| {
+            sink.tell(Event::ToolUpdate {
+                id,
+                name,
+                partial: &partial,
+            });
+        };
+        let ran = self.parts.tools.call(call, self.turn.cancel, &update);
+        if self.turn.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let failed = ran.failed || ran.refused;
+        let last = ran.last;
+        let meta = subject(call);
+        sink.tell(Event::ToolResult {
+            id,
+            name,
+            meta: meta.as_deref(),
+            is_error: failed,
+            result: &ran.output,
+        });
+        self.said.failed_tool = failed.then(|| {
+            let text = text_of(&ran.output.content);
+            let error = ran
+                .output
+                .details
+                .as_ref()
+                .and_then(|d| d["error"].as_str())
+                .unwrap_or(&text);
+            let line = error.lines().next().unwrap_or_default();
+            (name.to_string(), inbound::cut(line, MAX_TOOL_ERROR))
+        });
+        self.keep(Message::ToolResult(ToolResult {
+            tool_call_id: id.into(),
+            tool_name: name.into(),
+            content: ran.output.content,
+            details: ran.output.details,
+            is_error: ran.refused,
+            timestamp: now_ms(),
+        }))
+        .map(|()| last)
+    }
+}
+
+/// What a call is about, for one line in a client.
+fn subject(call: &Call) -> Option<String> {
+    let text = |key: &str| call.arguments.get(key).and_then(Value::as_str);
+    let subject = match call.name {
+        "exec" => text("command").map(str::to_string),
+        "process" => text("action").map(|action| match text("sessionId") {
+            Some(id) => format!("{action} {id}"),
+            None => action.to_string(),
+        }),
+        _ => ["path", "file_path", "url", "query"]
+            .into_iter()
+            .find_map(text)
+            .map(str::to_string),
+    };
+    subject.map(|s| inbound::cut(&s, MAX_TOOL_ERROR))
+}
