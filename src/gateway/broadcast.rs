@@ -7,13 +7,14 @@
 use super::outbox::{Outbox, Slow};
 use crate::net::frame;
 use crate::wire::gateway::frame::{Event, Response, RpcError, StateVersion};
+use crossbeam_channel::Sender;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tungstenite::Bytes;
 
-/// One accepted WebSocket connection.
+/// Who calls methods: an accepted WebSocket connection, or something of ours (see `inside`).
 pub struct Client {
     /// UUID.
     pub conn_id: String,
@@ -41,7 +42,28 @@ pub struct Client {
     pub connected_at_ms: u64,
     /// Requests that wait for or run on a pool thread.
     pub in_flight: AtomicUsize,
-    pub outbox: Arc<Outbox>,
+    pub line: Line,
+}
+
+/// Where a client's answers go.
+pub enum Line {
+    Socket(Arc<Outbox>),
+    /// Within this process. It hears answers, and no events.
+    Inside(Sender<Heard>),
+}
+
+/// One answer, as a caller within this process hears it.
+pub struct Heard {
+    pub payload: Option<Box<RawValue>>,
+    pub error: Option<RpcError>,
+}
+
+impl Line {
+    fn send(&self, bytes: Bytes, slow: Slow) {
+        if let Line::Socket(outbox) = self {
+            outbox.send(bytes, slow);
+        }
+    }
 }
 
 impl Client {
@@ -148,7 +170,7 @@ impl Clients {
             Slow::Close
         };
         for client in receivers {
-            client.outbox.send(bytes.clone(), slow);
+            client.line.send(bytes.clone(), slow);
         }
     }
 
@@ -196,9 +218,9 @@ impl Clients {
     /// the hello, none after it is missed.
     pub fn admit(&self, client: Arc<Client>, hello: Bytes) {
         let mut registry = self.registry();
-        client.outbox.send(hello, Slow::Queue);
+        client.line.send(hello, Slow::Queue);
         if let Some((code, reason)) = registry.closed {
-            client.outbox.close(code, reason);
+            client.close(code, reason);
         }
         registry.clients.push(client);
     }
@@ -219,7 +241,7 @@ impl Clients {
         let mut registry = self.registry();
         registry.closed = Some((code, reason));
         for client in &registry.clients {
-            client.outbox.close(code, reason);
+            client.close(code, reason);
         }
     }
 
@@ -243,8 +265,16 @@ impl Rules {
 impl Client {
     /// An event for this connection alone, without a number.
     pub fn send(&self, event: &str, payload: &impl Serialize) {
-        let bytes = frame::json(&Event::new(event, payload));
-        self.outbox.send(bytes, Slow::Close);
+        if let Line::Socket(outbox) = &self.line {
+            let bytes = frame::json(&Event::new(event, payload));
+            outbox.send(bytes, Slow::Close);
+        }
+    }
+
+    fn close(&self, code: u16, reason: &str) {
+        if let Line::Socket(outbox) = &self.line {
+            outbox.close(code, reason);
+        }
     }
 
     pub(super) fn answer<P: Serialize>(
@@ -253,12 +283,26 @@ impl Client {
         payload: Option<&P>,
         error: Option<&RpcError>,
     ) {
-        let bytes = frame::json(&Response::new(id, payload, error));
-        self.outbox.send(bytes, Slow::Queue);
+        match &self.line {
+            Line::Socket(outbox) => {
+                let bytes = frame::json(&Response::new(id, payload, error));
+                outbox.send(bytes, Slow::Queue);
+            }
+            Line::Inside(ear) => {
+                let payload = payload.and_then(|payload| to_raw_value(payload).ok());
+                let error = error.cloned();
+                // Who asked may have left, or has heard enough.
+                let _ = ear.try_send(Heard { payload, error });
+            }
+        }
     }
 
     /// An answer whose payload is JSON already: copied once, not serialised again.
     pub(super) fn answer_raw(&self, id: &RawValue, payload: &RawValue) {
+        let outbox = match &self.line {
+            Line::Socket(outbox) => outbox,
+            Line::Inside(_) => return self.answer(id, Some(&payload), None),
+        };
         let bytes = frame::text(&[
             r#"{"type":"res","id":"#,
             id.get(),
@@ -266,7 +310,7 @@ impl Client {
             payload.get(),
             "}",
         ]);
-        self.outbox.send(bytes, Slow::Queue);
+        outbox.send(bytes, Slow::Queue);
     }
 }
 
@@ -326,7 +370,7 @@ pub(super) mod tests {
             confined: false,
             connected_at_ms: 0,
             in_flight: AtomicUsize::new(0),
-            outbox,
+            line: Line::Socket(outbox),
         };
         (Arc::new(client), theirs)
     }

@@ -4,7 +4,7 @@
 //! that the thread reads frames for as long as the client stays. Everything sent goes through the
 //! outbox, also what tungstenite says by itself (pongs, the answer to a close).
 
-use super::broadcast::{Client, Rules};
+use super::broadcast::{Client, Line, Rules};
 use super::core::Core;
 use super::dispatch;
 use super::handshake::{self, Accepted, Facts, Refused, short};
@@ -83,7 +83,7 @@ pub fn serve(core: &Arc<Core>, place: Admitted, mut facts: Facts, key: &str, res
     match accept(core, &mut socket, &outbox, &facts) {
         Some(client) => {
             place.attended();
-            stay(core, client.clone(), socket, place);
+            stay(core, client.clone(), outbox, socket, place);
             core.connected(&client);
         }
         None => {
@@ -95,23 +95,29 @@ pub fn serve(core: &Arc<Core>, place: Admitted, mut facts: Facts, key: &str, res
 
 /// Goes on with an accepted client in a fresh thread: signatures and the hello went deep and left
 /// much in this one's stack and allocation cache, and the client may stay for days.
-fn stay(core: &Arc<Core>, client: Arc<Client>, mut socket: WebSocket<Io>, place: Admitted) {
+fn stay(
+    core: &Arc<Core>,
+    client: Arc<Client>,
+    outbox: Arc<Outbox>,
+    mut socket: WebSocket<Io>,
+    place: Admitted,
+) {
     let thread = std::thread::Builder::new()
         .name("client".into())
         .stack_size(listen::STACK);
     let started = thread.spawn({
-        let (core, client) = (core.clone(), client.clone());
+        let (core, client, outbox) = (core.clone(), client.clone(), outbox.clone());
         move || {
             let _place = place;
-            read(&core, &client, &mut socket);
+            read(&core, &client, &outbox, &mut socket);
             leave(&core, &client);
-            end(&client.outbox);
+            end(&outbox);
         }
     });
     if let Err(err) = started {
         log::error!("cannot start a client's thread: {err}");
         leave(core, &client);
-        client.outbox.end();
+        outbox.end();
     }
 }
 
@@ -212,7 +218,7 @@ fn welcome(
         confined: accepted.confined,
         connected_at_ms: now_ms(),
         in_flight: AtomicUsize::new(0),
-        outbox: outbox.clone(),
+        line: Line::Socket(outbox.clone()),
     });
     if core.presence.record(&client, "connect") {
         core.clients.bump_presence();
@@ -226,10 +232,10 @@ fn welcome(
 }
 
 /// Serves the client's messages until it leaves or is closed.
-fn read(core: &Arc<Core>, client: &Arc<Client>, socket: &mut WebSocket<Io>) {
+fn read(core: &Arc<Core>, client: &Arc<Client>, outbox: &Arc<Outbox>, socket: &mut WebSocket<Io>) {
     loop {
-        client.outbox.wait_until_read();
-        if client.outbox.is_closing() {
+        outbox.wait_until_read();
+        if outbox.is_closing() {
             return;
         }
         match receive(socket) {
@@ -241,7 +247,7 @@ fn read(core: &Arc<Core>, client: &Arc<Client>, socket: &mut WebSocket<Io>) {
             }
             Received::Gone | Received::Late => return,
             Received::Broken(code) => {
-                client.outbox.close(code, "");
+                outbox.close(code, "");
                 return;
             }
         }

@@ -121,7 +121,8 @@ pub fn message(core: &Arc<Core>, client: &Arc<Client>, text: &str) {
     }
 }
 
-fn run(core: &Arc<Core>, client: &Arc<Client>, mut request: Request) {
+/// Serves one request. Inline methods are answered before this returns.
+pub fn run(core: &Arc<Core>, client: &Arc<Client>, mut request: Request) {
     let (handler, pooled) = match admit(client, &mut request) {
         Ok(admitted) => admitted,
         Err(error) => return client.answer::<()>(&request.id, None, Some(&error)),

@@ -25,6 +25,7 @@ pub mod hello;
 pub mod host;
 pub mod http;
 pub mod identity;
+pub mod inside;
 pub mod link;
 pub mod local_model;
 mod main;

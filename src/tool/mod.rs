@@ -11,6 +11,7 @@ mod diff;
 pub mod edit;
 pub mod exec;
 pub mod files;
+pub mod gateway;
 pub mod policy;
 pub mod process;
 pub mod read;
@@ -26,6 +27,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use gateway::Gateway;
 pub use validate::validate;
 
 /// A row of the table.
@@ -72,6 +74,8 @@ pub struct Context<'a> {
     pub tools: &'a [&'static Tool],
     /// Commands and background sessions; shared by all runs of the core.
     pub processes: &'a process::Processes,
+    /// What clients of the gateway can do, and more of the kind.
+    pub gateway: &'a dyn Gateway,
     /// For commands that need somebody's word.
     pub approve: approve::Stand<'a>,
 }

@@ -8,6 +8,7 @@ use crate::base::cancel::Cancel;
 use crate::base::id;
 use crate::config::Snapshot;
 use crate::gateway::core::Core;
+use crate::gateway::inside::Inside;
 use crate::gateway::models;
 use crate::tool::approve::Stand;
 use crate::tool::{self, Finished, Tool, policy};
@@ -50,7 +51,7 @@ fn offered(config: &Snapshot, caller: &policy::Caller) -> Vec<&'static Tool> {
 
 type Offered = fn(&Snapshot, &policy::Caller) -> Vec<&'static Tool>;
 
-fn invoke(core: &Core, body: &Value, gone: &Cancel, offered: Offered) -> (u16, Value) {
+fn invoke(core: &Arc<Core>, body: &Value, gone: &Cancel, offered: Offered) -> (u16, Value) {
     let name = body["tool"].as_str().map(str::trim).unwrap_or_default();
     if name.is_empty() {
         return (400, invalid("tools.invoke requires body.tool"));
@@ -99,6 +100,7 @@ fn invoke(core: &Core, body: &Value, gone: &Cancel, offered: Offered) -> (u16, V
             update: &|_| {},
             tools: &tools,
             processes: &core.agents.processes,
+            gateway: &Inside(core.clone()),
             // No command runs here.
             approve: Stand::default(),
             variables: &std::collections::BTreeMap::new(),

@@ -6,6 +6,7 @@ use crate::agent::prompt;
 use crate::agent::turn::{Call, Ran, Toolbox};
 use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
+use crate::gateway::inside::Inside;
 use crate::gateway::skills::Usable;
 use crate::model::{Target, ToolSpec};
 use crate::session::Entry;
@@ -20,6 +21,7 @@ pub struct Bench<'a> {
     config: Arc<Snapshot>,
     entry: &'a Entry,
     desk: Desk,
+    inside: Inside,
     skills: Arc<Usable>,
     pub tools: Vec<&'static Tool>,
     pub specs: Vec<ToolSpec>,
@@ -63,6 +65,7 @@ impl<'a> Bench<'a> {
             config: config.clone(),
             entry,
             desk: Desk(flight.core.clone()),
+            inside: Inside(flight.core.clone()),
             skills: skills.clone(),
             tools,
             specs,
@@ -97,6 +100,7 @@ impl Toolbox for Bench<'_> {
                 variables: &self.skills.variables,
                 tools: &self.tools,
                 processes: &flight.core.agents.processes,
+                gateway: &self.inside,
                 approve: Stand {
                     desk: Some(&self.desk),
                     host: self.entry.exec_host.as_deref(),
