@@ -4,8 +4,8 @@
 //! only in the form its own command line tool sends it (headers, first system sentence, casing of
 //! some tool names).
 
-use super::call::{self, Call, Flow};
-use super::draft::{Arguments, Draft, Part};
+use super::call::{self, Call, Flow, Manners};
+use super::draft::{Draft, Part};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
 use super::options;
@@ -56,7 +56,7 @@ pub(super) fn stream(
         url: call::join(&target.base_url, "v1/messages"),
         headers: headers(target),
         body: body(target, request),
-        arguments: Arguments::Repaired,
+        manners: Manners::Asking,
         error_text: call::anthropic_error,
     };
     let mut reading = Reading {
@@ -420,7 +420,7 @@ impl Reading<'_> {
             }
             "message_delta" => {
                 if let Some(reason) = text("/delta/stop_reason") {
-                    draft.stop = stop(reason)?;
+                    draft.stop = Some(stop(reason)?);
                 }
                 count(event.get("usage"), draft);
             }

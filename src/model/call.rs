@@ -1,7 +1,7 @@
 //! One call of a model over HTTP: sends the body, asks again when the service was only briefly
 //! unwell, feeds the events of the stream to the format, and turns every way to fail into `Error`.
 
-use super::draft::{Arguments, Draft};
+use super::draft::Draft;
 use super::sse::Events;
 use super::{Class, Delta, Error, Target, fault};
 use crate::base::cancel::Cancel;
@@ -35,13 +35,22 @@ pub(super) enum Flow {
     Done,
 }
 
+/// How the vendor's own client behaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manners {
+    /// OpenAI's and Anthropic's: asks again, and says in headers how often.
+    Asking,
+    /// Leaves that to the caller.
+    Plain,
+}
+
 /// What a format gives to be sent.
 pub(super) struct Call<'a> {
     pub target: &'a Target,
     pub url: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    pub arguments: Arguments,
+    pub manners: Manners,
     /// How the vendor's client words an error body.
     pub error_text: fn(status: u16, body: &str) -> String,
 }
@@ -60,39 +69,33 @@ impl Call<'_> {
             Ok(response) => response,
             Err(error) => return Err(self.failed(draft, error)),
         };
-        let mut events = Events::new(response);
+        let mut stream = Events::new(response);
         let read = loop {
-            match events.next() {
+            match stream.next() {
                 Ok(Some(data)) => match event(data, &mut draft) {
                     Ok(Flow::More) => {}
                     Ok(Flow::Done) => break Ok(()),
                     Err(message) => break Err(error(message, None)),
                 },
-                // Without its end mark a stream that was closed properly counts as complete.
-                Ok(None) => break Ok(()),
+                // Without its end mark a stream that said why it stops counts as complete.
+                Ok(None) if draft.stop.is_some() => break Ok(()),
+                Ok(None) => {
+                    let broken = fetch::Error::Broken("the answer ended in the middle".into());
+                    break Err(lost(broken, "terminated"));
+                }
                 Err(err) => break Err(lost(fetch::Error::from(err), "terminated")),
             }
         };
         if let Err(error) = read {
             return Err(self.failed(draft, error));
         }
-        events.into_inner().finish();
-        if draft.stop == StopReason::Error {
+        stream.into_inner().finish();
+        if draft.stop == Some(StopReason::Error) {
             let refused =
                 "The service ended its answer without completing it (content filter or refusal).";
             return Err(self.failed(draft, error(refused.to_string(), None)));
         }
-        if draft.has_tools() && draft.stop == StopReason::Stop {
-            draft.stop = StopReason::ToolUse;
-        }
-        draft.finish(self.arguments).map_err(|(why, mut partial)| {
-            let mut error = error(why, None);
-            partial.stop_reason = StopReason::Error;
-            partial.error_message = Some(error.message.clone());
-            error.class = Class::Format;
-            error.partial = Some(partial);
-            error
-        })
+        Ok(draft.finish())
     }
 
     fn failed(&self, draft: Draft, mut error: Error) -> Error {
@@ -131,7 +134,11 @@ impl Call<'_> {
                     (lost(err, "Connection error."), again)
                 }
             };
-            if !again || attempt == RETRIES || cancel.is_cancelled() {
+            let retries = match self.manners {
+                Manners::Asking => RETRIES,
+                Manners::Plain => 0,
+            };
+            if !again || attempt == retries || cancel.is_cancelled() {
                 return Err(error);
             }
             let pause = match error.retry_after_ms {
@@ -147,12 +154,15 @@ impl Call<'_> {
 
     fn once(&self, attempt: u32, cancel: &Cancel) -> Result<Response, fetch::Error> {
         let count = attempt.to_string();
-        let mut headers: Vec<(&str, &str)> = vec![
-            ("content-type", "application/json"),
-            ("accept", "application/json"),
-            ("x-stainless-retry-count", &count),
-            ("x-stainless-timeout", "600"),
-        ];
+        let mut headers: Vec<(&str, &str)> = vec![("content-type", "application/json")];
+        match self.manners {
+            Manners::Asking => headers.extend([
+                ("accept", "application/json"),
+                ("x-stainless-retry-count", &count),
+                ("x-stainless-timeout", "600"),
+            ]),
+            Manners::Plain => headers.push(("accept", "*/*")),
+        }
         for (name, value) in self.headers.iter().chain(&self.target.headers) {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             headers.push((name, value));

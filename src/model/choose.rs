@@ -141,7 +141,6 @@ pub fn target(snapshot: &Snapshot, model: &Ref) -> Result<Target, Error> {
         let always = always.map(|(name, value)| (name.to_string(), value.to_string()));
         target.headers.splice(0..0, always);
     }
-    google_compatible(&mut target);
     let says_no = target.compat.get("supportsTools") == Some(&Value::Bool(false));
     target.tools = target.context_window >= TOOLS_NEED && !says_no;
     if target.base_url.is_empty() {
@@ -266,26 +265,6 @@ fn base_url(own: &schema::Provider, known: Option<&catalogue::Provider>) -> Stri
         .to_string()
 }
 
-/// Google's own format is not spoken yet; its OpenAI-compatible endpoint takes the same key. It
-/// refuses fields it does not know.
-fn google_compatible(target: &mut Target) {
-    if target.api != "google-generative-ai"
-        || !target
-            .base_url
-            .contains("generativelanguage.googleapis.com")
-    {
-        return;
-    }
-    target.api = "openai-completions".into();
-    let base = target.base_url.trim_end_matches('/');
-    if !base.ends_with("/openai") {
-        target.base_url = format!("{base}/openai");
-    }
-    target.compat = serde_json::json!({
-        "supportsStore": false, "supportsDeveloperRole": false, "supportsStrictMode": false,
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,8 +328,8 @@ mod tests {
             &[("GEMINI_API_KEY", "k"), ("OPENROUTER_API_KEY", "k")],
         );
         let gemini = one(&with, "google/gemini-3-pro").unwrap().target;
-        assert_eq!(gemini.api, "openai-completions");
-        assert!(gemini.base_url.ends_with("/v1beta/openai"));
+        assert_eq!(gemini.api, "google-generative-ai");
+        assert!(gemini.base_url.ends_with("/v1beta"));
         let auto = one(&with, "openrouter/openai/gpt-4o").unwrap().target;
         assert_eq!(auto.model, "openai/gpt-4o");
         assert_eq!(auto.headers[1], ("X-Title".into(), "OpenClaw".into()));

@@ -4,7 +4,6 @@
 use super::{Delta, Target};
 use crate::base::time;
 use crate::wire::message::{Assistant, Block, Cost, StopReason, Usage};
-use serde_json::{Map, Value};
 
 /// Parts of one answer; a stream that opens more is broken or hostile.
 const MAX_PARTS: usize = 4096;
@@ -16,7 +15,8 @@ pub(super) struct Draft<'a> {
     /// Index of the part that is growing.
     open: Option<usize>,
     pub usage: Usage,
-    pub stop: StopReason,
+    /// Why the model stopped, once it has.
+    pub stop: Option<StopReason>,
     /// Multiplies the cost (OpenAI's service tiers).
     pub cost_factor: f64,
 }
@@ -38,14 +38,6 @@ pub(super) enum Part {
     },
 }
 
-/// How tool arguments that are no JSON object are met.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Arguments {
-    Strict,
-    /// An unfinished text is completed as well as possible.
-    Repaired,
-}
-
 impl<'a> Draft<'a> {
     pub fn new(target: &'a Target, on: &'a mut dyn FnMut(Delta)) -> Draft<'a> {
         Draft {
@@ -54,7 +46,7 @@ impl<'a> Draft<'a> {
             parts: Vec::new(),
             open: None,
             usage: Usage::default(),
-            stop: StopReason::Stop,
+            stop: None,
             cost_factor: 1.0,
         }
     }
@@ -124,47 +116,39 @@ impl<'a> Draft<'a> {
         self.parts.iter().any(|p| matches!(p, Part::Tool { .. }))
     }
 
-    /// The finished answer, or why its tool calls cannot be used.
-    pub fn finish(mut self, arguments: Arguments) -> Result<Assistant, (String, Box<Assistant>)> {
+    /// The finished answer. Arguments that are no JSON object are mended as well as possible: the
+    /// tool's own check tells the model what is missing, which it can put right, where a failed turn
+    /// helps nobody.
+    pub fn finish(mut self) -> Assistant {
         self.end();
-        let stop = self.stop;
-        let mut fault = None;
-        let mut content = Vec::with_capacity(self.parts.len());
-        for part in std::mem::take(&mut self.parts) {
-            content.push(match part {
-                Part::Text { text, signature } => Block::Text {
-                    text,
-                    text_signature: signature,
-                },
-                Part::Thinking { text, signature } => Block::Thinking {
-                    thinking: text,
-                    thinking_signature: signature,
-                },
-                Part::Tool {
-                    id,
-                    name,
-                    json,
-                    signature,
-                } => {
-                    let read = parse(&json, arguments);
-                    if let Err(why) = &read {
-                        fault = Some(format!("Arguments of the call of {name}: {why}"));
-                        continue;
-                    }
-                    Block::ToolCall {
-                        id,
-                        name,
-                        arguments: read.unwrap_or_default(),
-                        thought_signature: signature,
-                    }
-                }
-            });
-        }
-        let assistant = self.assistant(content, stop);
-        match fault {
-            None => Ok(assistant),
-            Some(why) => Err((why, Box::new(assistant))),
-        }
+        let stop = match self.stop {
+            None | Some(StopReason::Stop) if self.has_tools() => StopReason::ToolUse,
+            stop => stop.unwrap_or(StopReason::Stop),
+        };
+        let parts = std::mem::take(&mut self.parts).into_iter();
+        let content = parts.map(|part| match part {
+            Part::Text { text, signature } => Block::Text {
+                text,
+                text_signature: signature,
+            },
+            Part::Thinking { text, signature } => Block::Thinking {
+                thinking: text,
+                thinking_signature: signature,
+            },
+            Part::Tool {
+                id,
+                name,
+                json,
+                signature,
+            } => Block::ToolCall {
+                id,
+                arguments: super::repair::arguments(&json),
+                name,
+                thought_signature: signature,
+            },
+        });
+        let content = content.collect();
+        self.assistant(content, stop)
     }
 
     /// What had arrived when the call failed. Unfinished tool calls are of no use to anybody.
@@ -212,84 +196,4 @@ fn cost(target: &Target, usage: &Usage, factor: f64) -> Cost {
     };
     cost.total = cost.input + cost.output + cost.cache_read + cost.cache_write;
     cost
-}
-
-fn parse(json: &str, arguments: Arguments) -> Result<Map<String, Value>, String> {
-    if json.trim().is_empty() {
-        return Ok(Map::new());
-    }
-    match serde_json::from_str(json) {
-        Ok(Value::Object(map)) => Ok(map),
-        _ if arguments == Arguments::Repaired => Ok(repaired(json)),
-        Ok(_) => Err("a JSON object is wanted".to_string()),
-        Err(err) => Err(err.to_string()),
-    }
-}
-
-/// Completes a JSON text that stops in the middle: closes what is open, and failing that leaves
-/// out the last, unfinished member.
-fn repaired(json: &str) -> Map<String, Value> {
-    /// Commas that are tried as the place to cut.
-    const TRIES: usize = 8;
-    let mut end = json.len();
-    for _ in 0..TRIES {
-        if let Ok(Value::Object(map)) = serde_json::from_str(&closed(&json[..end])) {
-            return map;
-        }
-        match json[..end].rfind(',') {
-            Some(comma) => end = comma,
-            None => break,
-        }
-    }
-    Map::new()
-}
-
-fn closed(json: &str) -> String {
-    let mut open = Vec::new();
-    let (mut quoted, mut escaped) = (false, false);
-    for c in json.chars() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '{' if !quoted => open.push('}'),
-            '[' if !quoted => open.push(']'),
-            '}' | ']' if !quoted => {
-                open.pop();
-            }
-            _ => {}
-        }
-    }
-    let mut text = json
-        .strip_suffix('\\')
-        .filter(|_| escaped)
-        .unwrap_or(json)
-        .to_string();
-    if quoted {
-        text.push('"');
-    }
-    text.extend(open.iter().rev());
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unfinished_arguments_are_completed_or_cut() {
-        let repaired = |json| serde_json::to_string(&repaired(json)).unwrap();
-        assert_eq!(repaired(r#"{"a":"x","b":"y"#), r#"{"a":"x","b":"y"}"#);
-        assert_eq!(repaired(r#"{"a":[1,{"b":2"#), r#"{"a":[1,{"b":2}]}"#);
-        assert_eq!(repaired(r#"{"a":1,"b":"#), r#"{"a":1}"#);
-        assert_eq!(repaired(r#"{"a":"x\"#), r#"{"a":"x"}"#);
-        assert_eq!(repaired("nonsense"), "{}");
-    }
-
-    #[test]
-    fn broken_arguments_fail_an_answer_that_must_be_exact() {
-        assert!(parse("{\"a\":", Arguments::Strict).is_err());
-        assert!(parse("[1]", Arguments::Strict).is_err());
-        assert!(parse(" ", Arguments::Strict).unwrap().is_empty());
-    }
 }

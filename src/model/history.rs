@@ -25,6 +25,8 @@ pub(super) struct Outcome<'a> {
     pub failed: bool,
     /// This very model made the call.
     pub own: bool,
+    /// The call's, where this very model signed it.
+    pub signature: Option<&'a str>,
 }
 
 /// What stands for a result that was never recorded.
@@ -74,12 +76,14 @@ fn results<'a>(
             continue;
         };
         open.remove(at);
+        let id = result.tool_call_id.as_str();
         turns.push(Turn::Result(Outcome {
-            id: &result.tool_call_id,
+            id,
             tool: &result.tool_name,
             content: Ok(&result.content),
             failed: result.is_error,
             own,
+            signature: signature(said, own, id),
         }));
     }
     // Calls at the very end are still waiting for their results.
@@ -92,9 +96,23 @@ fn results<'a>(
                 content: Err(MISSING),
                 failed: true,
                 own,
+                signature: signature(said, own, id),
             })
         }));
     }
+}
+
+/// The signature of the call `id`.
+fn signature<'a>(said: &'a Assistant, own: bool, id: &str) -> Option<&'a str> {
+    let found = said.content.iter().find_map(|block| match block {
+        Block::ToolCall {
+            id: known,
+            thought_signature,
+            ..
+        } if known == id => thought_signature.as_deref(),
+        _ => None,
+    });
+    found.filter(|_| own)
 }
 
 fn sendable(said: &Assistant) -> bool {

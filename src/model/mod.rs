@@ -9,6 +9,7 @@ pub mod credential;
 mod draft;
 pub mod echo;
 pub mod fault;
+mod google_generative_ai;
 mod history;
 mod json;
 pub mod local;
@@ -16,6 +17,7 @@ pub mod name;
 mod openai_completions;
 mod openai_responses;
 mod options;
+mod repair;
 mod sse;
 pub mod status;
 
@@ -32,7 +34,7 @@ pub struct Target {
     pub model: String,
     /// For people; the id when the catalogue has none.
     pub name: String,
-    /// The wire format's row: `openai-completions`, `anthropic-messages`, `openai-responses`, `echo`.
+    /// The wire format's row, as [`FORMATS`] names them.
     pub api: String,
     pub base_url: String,
     pub key: Option<Secret>,
@@ -144,6 +146,10 @@ const FORMATS: &[Format] = &[
     Format {
         api: "echo",
         stream: echo::stream,
+    },
+    Format {
+        api: "google-generative-ai",
+        stream: google_generative_ai::stream,
     },
     Format {
         api: "openai-completions",

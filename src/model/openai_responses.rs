@@ -1,8 +1,8 @@
 //! OpenAI's Responses. Nothing is stored with the service: each request repeats the conversation,
 //! with reasoning as the encrypted items the service gave us.
 
-use super::call::{self, Call, Flow};
-use super::draft::{Arguments, Draft, Part};
+use super::call::{self, Call, Flow, Manners};
+use super::draft::{Draft, Part};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
 use super::options;
@@ -31,7 +31,7 @@ pub(super) fn stream(
         url: call::join(&target.base_url, "responses"),
         headers,
         body: body(target, request),
-        arguments: Arguments::Strict,
+        manners: Manners::Asking,
         error_text: call::openai_error,
     };
     let mut part_open = false;
@@ -379,10 +379,9 @@ fn finish(response: &Value, draft: &mut Draft) {
         Some("priority") => 2.0,
         _ => 1.0,
     };
-    draft.stop = match response["status"].as_str() {
+    draft.stop = Some(match response["status"].as_str() {
         Some("incomplete") => StopReason::Length,
         Some("failed" | "cancelled") => StopReason::Error,
-        _ if draft.has_tools() => StopReason::ToolUse,
         _ => StopReason::Stop,
-    };
+    });
 }

@@ -11,9 +11,9 @@ use crate::config::edit;
 use crate::config::load::load;
 use crate::config::{Env, Paths, Snapshot};
 use crate::model::choose;
+use crate::model::credential;
 use crate::model::local::{self, LocalModel};
 use crate::model::name::{self, Ref};
-use crate::model::{catalogue, credential};
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
@@ -143,11 +143,7 @@ fn choose(
             let credential::Source::Env(variable) = found.source else {
                 continue;
             };
-            return (
-                format!("{provider}/{model}"),
-                Why::Key(variable),
-                entry(provider, model),
-            );
+            return (format!("{provider}/{model}"), Why::Key(variable), None);
         }
     }
     for (provider, name, port) in SERVERS {
@@ -194,27 +190,6 @@ fn configured(snapshot: &Snapshot) -> Option<String> {
     let callable = choose::targets(snapshot, &agent_dir, &reference).is_ok();
     // The stand-in is a choice only of this program, never of a person.
     (model != ECHO && callable).then_some(model)
-}
-
-/// What a keyed provider needs in the configuration: nothing where the catalogue knows it in a
-/// format this program speaks.
-fn entry(provider: &str, model: &str) -> Option<(String, Value)> {
-    // Google's own format is not spoken yet; its OpenAI-compatible address takes the same key.
-    (provider == "google").then(|| {
-        let known = catalogue::provider(provider).and_then(|p| p.model(model));
-        let entry = json!({
-            "baseUrl": "https://generativelanguage.googleapis.com/v1beta/openai",
-            "apiKey": "GEMINI_API_KEY",
-            "api": "openai-completions",
-            "models": [{
-                "id": model, "name": known.as_ref().map_or(model, |m| m.name),
-                "reasoning": true, "input": ["text", "image"],
-                "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
-                "contextWindow": 1_048_576, "maxTokens": 65_536,
-            }],
-        });
-        (provider.to_string(), entry)
-    })
 }
 
 /// The first model an OpenAI-compatible server on this port lists.
@@ -412,6 +387,7 @@ impl Report for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::catalogue;
 
     #[test]
     fn what_a_person_wrote_stays_and_the_rest_is_filled_in() {

@@ -3,8 +3,7 @@
 
 mod stream;
 
-use super::call::{self, Call};
-use super::draft::Arguments;
+use super::call::{self, Call, Manners};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
 use super::options;
@@ -26,7 +25,7 @@ pub(super) fn stream(
         url: call::join(&target.base_url, "chat/completions"),
         headers: headers(target, request),
         body: body(target, request),
-        arguments: Arguments::Strict,
+        manners: Manners::Asking,
         error_text: call::openai_error,
     };
     call.run(cancel, on, &mut stream::event)

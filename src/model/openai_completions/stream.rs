@@ -91,13 +91,13 @@ pub(in crate::model) fn event(data: &str, draft: &mut Draft) -> Result<Flow, Str
         return Ok(Flow::More);
     };
     if let Some(reason) = &choice.finish_reason {
-        draft.stop = match reason.as_ref() {
+        draft.stop = Some(match reason.as_ref() {
             "stop" => StopReason::Stop,
             "length" => StopReason::Length,
             "tool_calls" | "function_call" => StopReason::ToolUse,
             "content_filter" => StopReason::Error,
             other => return Err(format!("Unknown finish reason: {other}")),
-        };
+        });
     }
     let Some(delta) = choice.delta else {
         return Ok(Flow::More);
