@@ -22,6 +22,7 @@ mod hooks;
 mod http;
 mod local_model;
 mod man;
+mod models;
 mod openai_api;
 mod parity;
 mod protocol;

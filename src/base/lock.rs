@@ -125,6 +125,49 @@ pub fn create_file(path: &Path, content: &[u8]) -> io::Result<bool> {
     Ok(true)
 }
 
+/// The original's lock for files that several programs rewrite: a folder beside the file, which is
+/// there while somebody holds it. It says nothing of who that is, so one that nobody has touched
+/// for [`ABANDONED`] is taken away, as the original does.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+/// Holders of a folder lock renew its time every half of this.
+const ABANDONED: Duration = Duration::from_secs(30);
+
+/// Takes the folder lock of `file` within `patience`. Hold it for far less than [`ABANDONED`].
+pub fn take_folder(file: &Path, patience: Duration) -> Result<Folder, Error> {
+    let mut name = file.as_os_str().to_os_string();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let start = Instant::now();
+    loop {
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(Folder(path)),
+            Err(err) if err.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::Io { path, err });
+            }
+            Err(_) => {}
+        }
+        let touched = std::fs::metadata(&path).and_then(|meta| meta.modified());
+        let age = touched.ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > ABANDONED) {
+            // Somebody else may be quicker; the next round sees who has it.
+            let _ = std::fs::remove_dir(&path);
+        } else if start.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(25));
+        } else {
+            return Err(Error::Held { path, holder: None });
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Taken away by somebody who thought it abandoned: then it is not ours to remove.
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.rewind().ok()?;
@@ -186,6 +229,27 @@ mod tests {
         drop(held);
         assert!(holder(&path).is_none());
         try_take(&path, "core").unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_folder_keeps_the_other_program_out_and_an_old_one_keeps_nobody_out() {
+        let dir = super::super::id::temp_dir("lock-folder");
+        let file = dir.join("a.json");
+        let held = take_folder(&file, Duration::ZERO).unwrap();
+        assert!(matches!(
+            take_folder(&file, Duration::ZERO),
+            Err(Error::Held { .. })
+        ));
+        let hour = Duration::from_secs(3600);
+        let old = std::time::SystemTime::now() - hour;
+        File::open(dir.join("a.json.lock"))
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
+        drop(take_folder(&file, Duration::ZERO).unwrap());
+        drop(held);
+        assert!(!dir.join("a.json.lock").exists());
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -21,6 +21,8 @@ pub enum Failure {
     Said(String),
     /// Already told; only the status is left.
     Silent,
+    /// The same with status 2: done, and something needs attention soon.
+    Warned,
     /// Nobody reads any more: that is success.
     PipeClosed,
 }
@@ -50,6 +52,7 @@ impl Failure {
         match self {
             Failure::PipeClosed => return ExitCode::SUCCESS,
             Failure::Silent => {}
+            Failure::Warned => return ExitCode::from(2),
             Failure::Usage(err) => {
                 eprintln!("error: {err}");
                 if let Some(hint) = err.hint() {

@@ -35,6 +35,8 @@ pub enum Error {
     Syntax(String),
     /// A patch that is no object.
     NotAnObject,
+    /// The one who edits found, with the lock held, that it must not be done.
+    Refused(String),
     /// What the edit changes stands in these files, not in this one.
     Included(Vec<PathBuf>),
     /// A patch needs a valid file to be put on.
@@ -313,7 +315,7 @@ impl fmt::Display for Error {
             Error::Changed => {
                 f.write_str("config changed since last load; re-run config.get and retry")
             }
-            Error::Syntax(err) => f.write_str(err),
+            Error::Syntax(why) | Error::Refused(why) => f.write_str(why),
             Error::NotAnObject => f.write_str("config.patch raw must be an object"),
             Error::Included(files) => {
                 let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();

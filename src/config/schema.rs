@@ -78,6 +78,8 @@ pub struct Agents {
 #[serde(rename_all = "camelCase", default)]
 pub struct AgentDefaults {
     pub model: ModelChoice,
+    /// For pictures the chat's model cannot see.
+    pub image_model: ModelChoice,
     /// Allowlist and aliases: `provider/model` → `{alias?, params?}`.
     pub models: BTreeMap<String, Value>,
     pub workspace: Option<String>,

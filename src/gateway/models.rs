@@ -91,7 +91,7 @@ impl Chain {
             }
         }
         if let Some(id) = worked.and_then(profile) {
-            if let Err(err) = credential::worked(&self.agent_dir, id) {
+            if let Err(err) = credential::worked(config, &self.agent_dir, id) {
                 log::warn!("the success of profile {id} was not noted: {err}");
             }
         }

@@ -46,13 +46,14 @@ pub fn targets_with(
     let auth_header = configured(&snapshot.config, &model.provider)
         .and_then(|p| p.auth_header)
         .unwrap_or(false);
-    let with = |Credential { key, source }: Credential| {
+    let with = |Credential { key, source, lease }: Credential| {
         let mut target = bare.clone();
         if auth_header {
             let value = format!("Bearer {}", key.expose());
             target.headers.push(("authorization".into(), value));
         }
         target.key = Some(key);
+        target.lease = lease;
         Choice {
             target,
             source: Some(source),

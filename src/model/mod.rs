@@ -38,6 +38,8 @@ pub struct Target {
     pub api: String,
     pub base_url: String,
     pub key: Option<Secret>,
+    /// The key may have to be renewed or exchanged at the call.
+    pub lease: Option<credential::Lease>,
     pub headers: Vec<(String, String)>,
     pub reasoning: bool,
     pub images: bool,
@@ -173,6 +175,14 @@ impl Client for Live {
         cancel: &Cancel,
         on: &mut dyn FnMut(Delta),
     ) -> Result<Assistant, Error> {
+        let renewed;
+        let target = match &target.lease {
+            Some(lease) => {
+                renewed = lease.open(target, cancel)?;
+                &renewed
+            }
+            None => target,
+        };
         match FORMATS.iter().find(|format| format.api == target.api) {
             Some(format) => (format.stream)(target, request, cancel, on),
             None => Err(Error {

@@ -1,7 +1,7 @@
 //! Model names: `provider/model` and aliases, which of them may be used, and the chain of fallbacks.
 
 use crate::config::schema::{self, Agent, Config};
-use crate::config::{Paths, agents};
+use crate::config::{Paths, Snapshot, agents};
 use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
@@ -85,6 +85,12 @@ pub fn aliases(config: &Config) -> Vec<(String, Ref)> {
         .collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
+}
+
+/// The models `agents.defaults.models` names, in the order of the file.
+pub fn listed(snapshot: &Snapshot) -> Vec<String> {
+    let models = snapshot.value["agents"]["defaults"]["models"].as_object();
+    models.map_or_else(Vec::new, |models| models.keys().cloned().collect())
 }
 
 fn alias(config: &Config, text: &str) -> Option<Ref> {

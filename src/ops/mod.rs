@@ -3,4 +3,7 @@
 
 pub mod local_model;
 mod loopback;
+pub mod model_probe;
+pub mod model_scan;
+pub mod models;
 pub mod quickstart;

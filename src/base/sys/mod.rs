@@ -18,4 +18,5 @@ pub mod sandbox;
 pub mod signals;
 pub mod socket;
 pub mod stack;
+pub mod terminal;
 pub mod uname;

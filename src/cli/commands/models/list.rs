@@ -33,6 +33,7 @@ struct Shown {
 }
 
 pub fn run(context: &mut Context) -> Result<(), Failure> {
+    super::one_form(context)?;
     let snapshot = &context.local.snapshot;
     let all = context.matches.has("all");
     let only_local = context.matches.has("local");
@@ -68,7 +69,12 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         .out
         .line(columns(["Model", "Input", "Ctx", "Local", "Auth", "Tags"]))?;
     for model in &shown {
-        let yes = |is: bool| if is { "yes" } else { "no" };
+        let known = model.row.is_some();
+        let yes = |is: bool| match is {
+            _ if !known => "-",
+            true => "yes",
+            false => "no",
+        };
         let (input, context_window) = match &model.row {
             Some(row) => (
                 row.input.join("+"),
@@ -104,8 +110,8 @@ fn record(model: &Shown) -> serde_json::Value {
         "name": row.map_or(model.key.as_str(), |row| &row.name),
         "input": row.map_or("-".into(), |row| row.input.join("+")),
         "contextWindow": row.map(|row| row.context_window),
-        "local": model.local,
-        "available": model.available,
+        "local": row.map(|_| model.local),
+        "available": row.map(|_| model.available),
         "tags": model.tags,
         "missing": row.is_none(),
     })
@@ -118,7 +124,7 @@ fn everything(snapshot: &Snapshot) -> Vec<Shown> {
         .into_iter()
         .map(|row| {
             let key = format!("{}/{}", row.provider, row.id);
-            let tags = used.iter().find(|(name, _)| *name == key);
+            let tags = used.iter().find(|(model, _)| model.to_string() == key);
             let tags = tags.map_or(Vec::new(), |(_, t)| t.clone());
             keys.shown(key, Some(row), tags)
         })
@@ -130,13 +136,35 @@ fn in_use(snapshot: &Snapshot) -> Vec<Shown> {
     let keys = Keys::of(snapshot);
     tagged(snapshot)
         .into_iter()
-        .map(|(key, tags)| {
+        .map(|(model, mut tags)| {
+            let key = model.to_string();
             let row = known
                 .iter()
-                .find(|row| format!("{}/{}", row.provider, row.id) == key);
-            keys.shown(key, row.cloned(), tags)
+                .find(|row| row.provider == model.provider && row.id == model.model)
+                .cloned()
+                .or_else(|| unlisted(snapshot, &model));
+            if row.is_none() {
+                tags.push("missing".into());
+            }
+            keys.shown(key, row, tags)
         })
         .collect()
+}
+
+/// A model nobody described, at a provider that is configured: it can be called all the same.
+fn unlisted(snapshot: &Snapshot, model: &Ref) -> Option<Row> {
+    let target = choose::target(snapshot, model).ok()?;
+    Some(Row {
+        id: target.model,
+        name: target.name,
+        provider: target.provider,
+        context_window: target.context_window,
+        reasoning: target.reasoning,
+        input: match target.images {
+            true => vec!["text", "image"],
+            false => vec!["text"],
+        },
+    })
 }
 
 /// The default agent's keys, read once for the whole list.
@@ -176,27 +204,34 @@ impl Keys<'_> {
     }
 }
 
-/// The models the configuration names, each with why: `default`, `fallback#1`, `configured`,
-/// `alias:fast`.
-fn tagged(snapshot: &Snapshot) -> Vec<(String, Vec<String>)> {
+/// The models the configuration names, each with why: `default`, `fallback#1`, `image`,
+/// `img-fallback#1`, `configured`, `alias:fast`.
+fn tagged(snapshot: &Snapshot) -> Vec<(Ref, Vec<String>)> {
     let config = &snapshot.config;
-    let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    let mut add = |key: String, tag: String| match found.iter_mut().find(|(k, _)| *k == key) {
+    let mut found: Vec<(Ref, Vec<String>)> = Vec::new();
+    let mut add = |model: Ref, tag: String| match found.iter_mut().find(|(m, _)| *m == model) {
+        Some((_, tags)) if tags.contains(&tag) => {}
         Some((_, tags)) => tags.push(tag),
-        None => found.push((key, vec![tag])),
+        None => found.push((model, vec![tag])),
     };
     let defaults = &config.agents.defaults;
-    let key = |name: &str| Ref::parse(config, name).to_string();
+    let named = |name: &str| Ref::parse(config, name);
     let primary = defaults.model.primary.as_deref().unwrap_or(name::DEFAULT);
-    add(key(primary), "default".into());
+    add(named(primary), "default".into());
     for (i, name) in defaults.model.fallbacks.iter().enumerate() {
-        add(key(name), format!("fallback#{}", i + 1));
+        add(named(name), format!("fallback#{}", i + 1));
     }
-    for name in defaults.models.keys() {
-        add(key(name), "configured".into());
+    if let Some(name) = &defaults.image_model.primary {
+        add(named(name), "image".into());
     }
-    for (alias, reference) in name::aliases(config) {
-        add(reference.to_string(), format!("alias:{alias}"));
+    for (i, name) in defaults.image_model.fallbacks.iter().enumerate() {
+        add(named(name), format!("img-fallback#{}", i + 1));
+    }
+    for name in name::listed(snapshot) {
+        add(named(&name), "configured".into());
+    }
+    for (alias, model) in name::aliases(config) {
+        add(model, format!("alias:{alias}"));
     }
     found
 }

@@ -1,0 +1,161 @@
+//! Questions to the person at the terminal, on stderr: stdout belongs to the answer of the command.
+//!
+//! Secrets are typed unseen, or come on stdin when that is no terminal. Ctrl-C ends a question
+//! with the terminal as it was.
+
+use super::failure::Failure;
+use super::output::Stopped;
+use crate::base::secret::Secret;
+use crate::base::sys::poll::{For, Poll};
+use crate::base::sys::signals::{Signal, Signals};
+use crate::base::sys::terminal::Silence;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// Longest secret taken from a pipe; tokens are a few KB at most.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// Whether somebody can be asked.
+pub fn is_possible() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// One conversation. From its start on Ctrl-C ends the question (or wait) of the moment.
+pub struct Ask {
+    signals: Signals,
+}
+
+impl Ask {
+    pub fn new() -> Result<Ask, Failure> {
+        let signals = Signals::catch(&[Signal::Interrupt]).map_err(Stopped::from)?;
+        Ok(Ask { signals })
+    }
+
+    /// A line as typed; `default` when it is empty.
+    pub fn text(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure> {
+        loop {
+            let hint = default.map_or(String::new(), |d| format!(" [{d}]"));
+            let typed = self.read(&format!("{question}{hint}: "), false)?;
+            let typed = typed.trim();
+            match (typed.is_empty(), default) {
+                (false, _) => return Ok(typed.to_string()),
+                (true, Some(default)) => return Ok(default.to_string()),
+                (true, None) => eprintln!("  Required"),
+            }
+        }
+    }
+
+    pub fn confirm(&mut self, question: &str, default: bool) -> Result<bool, Failure> {
+        let hint = if default { "Y/n" } else { "y/N" };
+        loop {
+            let typed = self.read(&format!("{question} [{hint}] "), false)?;
+            match typed.trim().to_lowercase().as_str() {
+                "" => return Ok(default),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => eprintln!("  y or n"),
+            }
+        }
+    }
+
+    /// The place of the chosen one of `options`.
+    pub fn choose(&mut self, question: &str, options: &[&str]) -> Result<usize, Failure> {
+        for (i, option) in options.iter().enumerate() {
+            eprintln!("  {}  {option}", i + 1);
+        }
+        loop {
+            let typed = self.text(question, Some("1"))?;
+            let number = typed.parse::<usize>().ok();
+            if let Some(number) = number.filter(|n| (1..=options.len()).contains(n)) {
+                return Ok(number - 1);
+            }
+            eprintln!("  a number from 1 to {}", options.len());
+        }
+    }
+
+    /// A secret: typed unseen until `fault` finds nothing wrong with it, or all of stdin when that
+    /// is no terminal.
+    pub fn secret(
+        &mut self,
+        question: &str,
+        fault: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Secret, Failure> {
+        if !is_possible() {
+            return piped(fault);
+        }
+        loop {
+            let typed = self.read(&format!("{question} (not shown): "), true)?;
+            match fault(typed.trim()) {
+                None => return Ok(Secret::new(typed.trim())),
+                Some(why) => eprintln!("  {why}"),
+            }
+        }
+    }
+
+    /// Waits so long, unless Ctrl-C ends it.
+    pub fn wait(&mut self, time: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            let mut poll = Poll::new();
+            let signal = poll.add(self.signals.fd(), For::Reading);
+            poll.wait(Some(left)).map_err(Stopped::from)?;
+            if poll.ready(signal) {
+                return Err(self.cancelled());
+            }
+        }
+    }
+
+    fn read(&mut self, prompt: &str, unseen: bool) -> Result<String, Failure> {
+        let mut err = io::stderr();
+        let shown = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
+        shown.map_err(Stopped::from)?;
+        let stdin = io::stdin();
+        let silence = match unseen {
+            true => Some(Silence::on(stdin.as_fd()).map_err(Stopped::from)?),
+            false => None,
+        };
+        let mut poll = Poll::new();
+        let signal = poll.add(self.signals.fd(), For::Reading);
+        poll.add(stdin.as_fd(), For::Reading);
+        poll.wait(None).map_err(Stopped::from)?;
+        let interrupted = poll.ready(signal);
+        drop(poll);
+        if interrupted {
+            drop(silence);
+            return Err(self.cancelled());
+        }
+        let mut line = String::new();
+        match stdin.lock().read_line(&mut line).map_err(Stopped::from)? {
+            0 => Err(self.cancelled()),
+            _ => Ok(line),
+        }
+    }
+
+    fn cancelled(&mut self) -> Failure {
+        self.signals.take();
+        eprintln!();
+        Failure::said("Cancelled.")
+    }
+}
+
+fn piped(fault: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Failure> {
+    let mut piped = String::new();
+    io::stdin()
+        .take(MAX_SECRET)
+        .read_to_string(&mut piped)
+        .map_err(|err| Failure::said(format!("Error: stdin: {err}")))?;
+    let piped = piped.trim();
+    match fault(piped) {
+        None => Ok(Secret::new(piped)),
+        Some(_) if piped.is_empty() => Err(Failure::said(
+            "Error: nothing on stdin\n  fix: run it at a terminal, or pipe the secret in, as in \
+             printf %s \"$TOKEN\" | openclaw models auth paste-token --provider anthropic",
+        )),
+        Some(why) => Err(Failure::said(format!("Error: {why}"))),
+    }
+}
