@@ -8,6 +8,7 @@ mod browser;
 mod canvas;
 mod chat;
 mod cli;
+mod compaction;
 mod config;
 mod config_write;
 mod cron;

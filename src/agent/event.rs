@@ -29,6 +29,12 @@ pub enum Event<'a> {
         delta: &'a str,
         media: &'a [String],
     },
+    /// The older part of the conversation is being summarised.
+    Compacting,
+    Compacted {
+        /// The call that did not fit is made again.
+        will_retry: bool,
+    },
     ToolStart {
         id: &'a str,
         name: &'a str,
@@ -60,6 +66,7 @@ impl Event<'_> {
                 "lifecycle"
             }
             Event::Text { .. } => "assistant",
+            Event::Compacting | Event::Compacted { .. } => "compaction",
             Event::ToolStart { .. } | Event::ToolUpdate { .. } | Event::ToolResult { .. } => "tool",
         }
     }
@@ -86,6 +93,8 @@ impl Event<'_> {
                 }
                 data
             }
+            Event::Compacting => json!({"phase": "start"}),
+            Event::Compacted { will_retry } => json!({"phase": "end", "willRetry": will_retry}),
             Event::ToolStart { id, name, args } => {
                 json!({"phase": "start", "name": name, "toolCallId": id, "args": args})
             }

@@ -7,19 +7,6 @@ use serde_json::{Map, Value};
 /// Characters per token, roughly; the original's estimate.
 pub const CHARS_PER_TOKEN: u64 = 4;
 
-/// Tokens kept free for the answer when the model's window allows it.
-const RESERVE: u64 = 20_000;
-
-/// Characters of history that fit beside `prompt_chars` in a window of `window` tokens.
-pub fn budget(window: u64, prompt_chars: usize) -> usize {
-    let reserve = RESERVE.min(window / 4);
-    let tokens = window.saturating_sub(reserve);
-    let chars = tokens * CHARS_PER_TOKEN;
-    usize::try_from(chars)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(prompt_chars)
-}
-
 /// The index of the user message where the shown part starts: whole turns from the end, at most
 /// `max_turns` of them, that fit into `max_chars`.
 pub fn first_that_fits(messages: &[Message], max_chars: usize, max_turns: usize) -> usize {
@@ -70,7 +57,8 @@ fn block_size(block: &Block) -> usize {
     }
 }
 
-fn value_size(value: &Value) -> usize {
+/// Rough size in characters of a JSON value without its punctuation and keys.
+pub fn value_size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Array(list) => list.iter().map(value_size).sum(),

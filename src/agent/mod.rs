@@ -6,6 +6,7 @@
 //! files: the ones that are injected, edited, listed.
 
 pub mod clean;
+pub mod compact;
 pub mod directive;
 pub mod event;
 pub mod failover;
@@ -18,5 +19,6 @@ pub mod payload;
 pub mod prompt;
 pub mod sending;
 pub mod skills;
+pub mod trim;
 pub mod turn;
 pub mod workspace;

@@ -29,6 +29,11 @@ impl Cancel {
         Cancel::default()
     }
 
+    /// Both are the same button.
+    pub fn is_same(&self, other: &Cancel) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)
     }

@@ -7,6 +7,7 @@ use super::pending;
 use super::runs::Runs;
 use super::skills::Skills;
 use super::system_events::SystemEvents;
+use super::turns::compaction::Upkeep;
 use super::usage::Book;
 use crate::agent::lane::{Lanes, Limits};
 use crate::config::{Live, Snapshot};
@@ -26,6 +27,7 @@ pub struct Agents {
     pub patching: Mutex<()>,
     pub skills: Skills,
     pub usage: Book,
+    pub upkeep: Upkeep,
     start_runner: Arc<OnceLock<StartRunner>>,
     machine: OnceLock<Machine>,
 }
@@ -72,6 +74,7 @@ impl Agents {
             patching: Mutex::default(),
             skills: Skills::default(),
             usage: Book::default(),
+            upkeep: Upkeep::default(),
             start_runner,
             machine: OnceLock::new(),
         }
@@ -104,6 +107,7 @@ impl Agents {
     /// Ends every turn, waits up to `grace` for them, and leaves the sessions whole on disk.
     pub fn stop(&self, grace: Duration) {
         self.runs.cancel_all();
+        self.upkeep.cancel_all();
         if !self.lanes.close(grace) {
             log::warn!("{} runs did not end in time", self.runs.count());
         }

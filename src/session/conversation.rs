@@ -23,6 +23,8 @@ pub struct Conversation {
     /// `data` of the last model snapshot on the path.
     pub model_snapshot: Option<Value>,
     pub thinking_level: Option<String>,
+    /// When the summary that stands first in `messages` was made.
+    pub compacted: Option<u64>,
     /// What it takes in memory, roughly.
     pub bytes: usize,
 }
@@ -69,9 +71,57 @@ impl Conversation {
         let from = from.unwrap_or(self.ids.len());
         self.messages.splice(..from, [summarised(summary, at_ms)]);
         self.ids.splice(..from, [id.clone()]);
+        self.messages.shrink_to_fit();
+        self.ids.shrink_to_fit();
+        self.bytes = self.messages.iter().map(|m| cost(weight(m))).sum();
+        self.compacted = Some(at_ms);
         self.pass(id);
     }
+
+    /// The summary that stands first, and when it was made.
+    pub fn summary(&self) -> Option<(&str, u64)> {
+        let at = self.compacted?;
+        let Some(Message::User(user)) = self.messages.first() else {
+            return None;
+        };
+        let text = match &user.content {
+            Content::Text(text) => text,
+            Content::Blocks(blocks) => match blocks.first() {
+                Some(Block::Text { text, .. }) => text,
+                _ => return None,
+            },
+        };
+        let inner = text
+            .strip_prefix(SUMMARY_HEAD)?
+            .strip_suffix(SUMMARY_TAIL)?;
+        Some((inner, at))
+    }
 }
+
+/// Bytes of a message's texts.
+fn weight(message: &Message) -> usize {
+    let blocks = match message {
+        Message::User(user) => match &user.content {
+            Content::Text(text) => return text.len(),
+            Content::Blocks(blocks) => blocks,
+        },
+        Message::Assistant(said) => &said.content,
+        Message::ToolResult(result) => &result.content,
+        Message::Other => return 0,
+    };
+    let len = |block: &Block| match block {
+        Block::Text { text, .. } => text.len(),
+        Block::Thinking { thinking, .. } => thinking.len(),
+        Block::Image { data, .. } => data.len(),
+        Block::ToolCall { arguments, .. } => arguments.len() * 64,
+        Block::Unknown => 0,
+    };
+    blocks.iter().map(len).sum()
+}
+
+const SUMMARY_HEAD: &str =
+    "Earlier parts of this conversation were summarised to save space:\n\n<summary>\n";
+const SUMMARY_TAIL: &str = "\n</summary>";
 
 /// Memory a parsed message takes for a line of `size` bytes: its text once, plus the fixed parts.
 pub fn cost(size: usize) -> usize {
@@ -80,12 +130,7 @@ pub fn cost(size: usize) -> usize {
 
 /// A summary of earlier conversation as the model gets it.
 pub fn summarised(summary: &str, at_ms: u64) -> Message {
-    user(
-        format!(
-            "Earlier parts of this conversation were summarised to save space:\n\n<summary>\n{summary}\n</summary>"
-        ),
-        at_ms,
-    )
+    user(format!("{SUMMARY_HEAD}{summary}{SUMMARY_TAIL}"), at_ms)
 }
 
 /// A branch that was left, as the model gets it.
@@ -199,6 +244,7 @@ mod tests {
         talk.compact("c".into(), "short", "3", 9);
         assert_eq!(talk.ids, ["c".into(), Id::from("3")]);
         assert!(texts(&talk)[0].contains("short"));
+        assert_eq!(talk.summary(), Some(("short", 9)));
         assert_eq!(talk.leaf.as_deref(), Some("c"));
     }
 

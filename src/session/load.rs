@@ -167,6 +167,7 @@ impl Scan {
                 talk.messages.insert(0, summarised(text, at_ms));
                 talk.ids.insert(0, id.clone());
                 talk.bytes += cost(text.len());
+                talk.compacted = Some(at_ms);
             }
             match line.kind {
                 Kind::Message => {

@@ -318,6 +318,11 @@ impl Transcript {
         &self.talk.ids
     }
 
+    /// The summary of the latest compaction, and when it was made.
+    pub fn summary(&self) -> Option<(&str, u64)> {
+        self.talk.summary()
+    }
+
     /// `data` of the last `model-snapshot`.
     pub fn model_snapshot(&self) -> Option<&Value> {
         self.talk.model_snapshot.as_ref()

@@ -4,6 +4,7 @@
 use super::super::clean::{self, Stream};
 use super::super::event::Event;
 use super::super::prompt::Prompt;
+use super::super::trim;
 use super::{Run, Stop};
 use crate::base::time::now_ms;
 use crate::model::{Class, Delta, Error, Request, Target};
@@ -14,9 +15,12 @@ impl Run<'_, '_> {
         if self.turn.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }
+        let (budget, force) = self.allowance(target, prompt);
+        let shown = &self.parts.memory.messages()[self.shown..];
+        let messages = trim::fit(shown, budget, force);
         let request = Request {
             system: &prompt.text,
-            messages: &self.parts.memory.context()[self.shown..],
+            messages: &messages,
             tools: if prompt.reduced {
                 &[]
             } else {

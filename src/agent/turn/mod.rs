@@ -6,11 +6,12 @@
 
 mod ask;
 mod call;
+mod room;
 
 use super::clean;
+use super::compact::Record;
 use super::event::{Event, Sink};
 use super::failover::{self, Attempt, Step};
-use super::history;
 use super::payload::{self, Said};
 use super::prompt::Prompt;
 use crate::base::cancel::Cancel;
@@ -20,6 +21,7 @@ use crate::tool::Output;
 use crate::wire::gateway::agent::{MetaError, Payload};
 use crate::wire::message::{Message, Usage};
 use ask::thinking_of;
+use room::Relief;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
@@ -27,9 +29,7 @@ use std::time::{Duration, Instant};
 const MAX_TOOL_ERROR: usize = 400;
 
 /// The session's transcript, as a turn uses it. Errors are texts for people.
-pub trait Memory {
-    /// Every message of the conversation, oldest first, this run's at the end.
-    fn context(&mut self) -> &[Message];
+pub trait Memory: Record {
     /// Notes the model and level of this turn, where they are new to the session.
     fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String>;
     /// When this returns the message survives the death of the process.
@@ -78,6 +78,10 @@ pub struct Turn<'a> {
     pub max_tokens: Option<u64>,
     /// People see what the answer was thought out with.
     pub reasoning: bool,
+    /// A conversation that has become too long is summarised.
+    pub compact: bool,
+    /// Tokens kept free for the answer, when configured.
+    pub reserve: Option<u64>,
 }
 
 pub struct Parts<'a> {
@@ -111,6 +115,8 @@ pub struct Outcome {
     /// Of the last model call.
     pub usage: Usage,
     pub error: Option<MetaError>,
+    /// How often the conversation was summarised.
+    pub compactions: u64,
     /// The model was asked with a prompt without tools.
     pub prompt: Prompt,
     pub started: u64,
@@ -123,6 +129,7 @@ struct Run<'t, 'p> {
     own: usize,
     /// Where the part that is sent starts.
     shown: usize,
+    relief: Relief,
     said: Said,
     usage: Usage,
     attempts: Vec<Attempt>,
@@ -144,13 +151,14 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
         parts,
         own: 0,
         shown: 0,
+        relief: Relief::default(),
         said: Said::default(),
         usage: Usage::default(),
         attempts: Vec::new(),
     };
     let first = &turn.candidates[0];
     let prompt = (run.parts.prompt)(first);
-    if let Err(why) = run.begin(first, &prompt) {
+    if let Err(why) = run.begin(first) {
         return run.outcome(End::Failed(why), 0, None, prompt, started);
     }
     run.parts.sink.tell(Event::Stored);
@@ -159,19 +167,10 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
 }
 
 impl Run<'_, '_> {
-    fn begin(&mut self, target: &Target, prompt: &Prompt) -> Result<(), String> {
-        self.own = self.parts.memory.context().len();
-        self.fit(target, prompt);
+    fn begin(&mut self, target: &Target) -> Result<(), String> {
+        self.own = self.parts.memory.messages().len();
         self.parts.memory.begin(target, self.turn.thinking)?;
         self.parts.memory.append(&self.turn.message)
-    }
-
-    /// Chooses how much of the history goes along; a fallback may have a smaller window.
-    fn fit(&mut self, target: &Target, prompt: &Prompt) {
-        let budget = history::budget(target.context_window, prompt.text.len());
-        let earlier = &self.parts.memory.context()[..self.own];
-        let turns = self.turn.max_turns.unwrap_or(usize::MAX);
-        self.shown = history::first_that_fits(earlier, budget, turns);
     }
 
     fn through_candidates(mut self, mut prompt: Prompt, started: u64) -> Outcome {
@@ -180,7 +179,11 @@ impl Run<'_, '_> {
         loop {
             let target = &candidates[i];
             let more = i + 1 < candidates.len();
-            let error = match self.with_retries(target, &prompt, more) {
+            let stop = match self.make_room(target, &prompt) {
+                Ok(()) => self.with_relief(target, &prompt, more),
+                Err(stop) => stop,
+            };
+            let error = match stop {
                 Stop::Spoken => return self.end(End::Done, i, prompt, started),
                 Stop::Cancelled => {
                     let end = if Instant::now() >= self.turn.deadline {
@@ -208,7 +211,6 @@ impl Run<'_, '_> {
                 );
                 i += 1;
                 prompt = (self.parts.prompt)(&candidates[i]);
-                self.fit(&candidates[i], &prompt);
                 continue;
             }
             if let Some(why) = failover::all_failed(&self.attempts) {
@@ -216,6 +218,20 @@ impl Run<'_, '_> {
             }
             self.said.error = Some(error.message);
             return self.end(End::Done, i, prompt, started);
+        }
+    }
+
+    /// Asks again with less when the service says that the request is too large.
+    fn with_relief(&mut self, target: &Target, prompt: &Prompt, more: bool) -> Stop {
+        loop {
+            match self.with_retries(target, prompt, more) {
+                Stop::Model(error) if error.class == Class::ContextOverflow => {
+                    if let Some(stop) = self.relieve(target, prompt, error) {
+                        return stop;
+                    }
+                }
+                stop => return stop,
+            }
         }
     }
 
@@ -292,7 +308,7 @@ impl Run<'_, '_> {
         self.parts.memory.append(&message).map_err(Stop::Broken)
     }
 
-    fn end(self, end: End, candidate: usize, prompt: Prompt, started: u64) -> Outcome {
+    fn end(mut self, end: End, candidate: usize, prompt: Prompt, started: u64) -> Outcome {
         // An abort keeps nothing that must survive a power cut, and its caller waits.
         let end = match end {
             End::Aborted => end,
@@ -302,8 +318,9 @@ impl Run<'_, '_> {
             },
         };
         let error = self.said.error.as_ref().and_then(|message| {
+            let failed = std::mem::take(&mut self.relief.failed);
             payload::error_kind(message).map(|kind| MetaError {
-                kind,
+                kind: if failed { "compaction_failure" } else { kind },
                 message: message.clone(),
             })
         });
@@ -337,6 +354,7 @@ impl Run<'_, '_> {
                 .map(|a| (a.candidate, a.class))
                 .collect(),
             usage: self.usage,
+            compactions: self.relief.compactions,
             error,
             prompt,
             started,

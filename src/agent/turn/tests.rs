@@ -1,4 +1,5 @@
 use super::*;
+use crate::agent::history;
 use crate::model::{Delta, Request};
 use crate::wire::message::{Assistant, Block, Content, StopReason, User};
 use serde_json::json;
@@ -43,12 +44,34 @@ struct Tape {
     kept: Vec<Message>,
     settled: usize,
     full_after: Option<usize>,
+    summary: Option<String>,
+}
+
+impl Record for Tape {
+    fn messages(&mut self) -> &[Message] {
+        &self.kept
+    }
+    fn summary(&mut self) -> Option<(String, u64)> {
+        self.summary.clone().map(|text| (text, 1))
+    }
+    fn replace(
+        &mut self,
+        kept: usize,
+        summary: &str,
+        _: u64,
+        _: (&[String], &[String]),
+    ) -> Result<(), String> {
+        let text = Message::User(User {
+            content: Content::Text(format!("summary: {summary}")),
+            timestamp: 1,
+        });
+        self.kept.splice(..kept, [text]);
+        self.summary = Some(summary.into());
+        Ok(())
+    }
 }
 
 impl Memory for Tape {
-    fn context(&mut self) -> &[Message] {
-        &self.kept
-    }
     fn begin(&mut self, _: &Target, _: &str) -> Result<(), String> {
         Ok(())
     }
@@ -177,6 +200,8 @@ fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], mut tape: T
         max_turns: None,
         max_tokens: None,
         reasoning: false,
+        compact: true,
+        reserve: None,
     };
     let outcome = run(
         &turn,
@@ -329,4 +354,114 @@ fn thinking_in_tags_becomes_a_block() {
         other => panic!("{other:?}"),
     }
     assert_eq!(texts(&played.outcome), ["Hi"]);
+}
+
+fn overflow() -> Result<Assistant, Error> {
+    Err(error(
+        Class::ContextOverflow,
+        Some(400),
+        "400 prompt is too long",
+    ))
+}
+
+/// A conversation of `turns` turns with about 1000 tokens each.
+fn long(turns: usize) -> Tape {
+    let mut tape = Tape::default();
+    for i in 0..turns {
+        tape.kept.push(Message::User(User {
+            content: Content::Blocks(vec![Block::text(format!("q{i} {}", "x".repeat(2000)))]),
+            timestamp: 1,
+        }));
+        let mut said = say(&"y".repeat(2000)).unwrap();
+        said.usage = Usage::default();
+        tape.kept.push(Message::Assistant(said));
+    }
+    tape
+}
+
+fn user_texts(messages: &[Message]) -> Vec<String> {
+    messages
+        .iter()
+        .filter_map(|m| match m {
+            Message::User(user) => Some(user.content.text().chars().take(40).collect()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_full_conversation_is_summarised_before_the_question_is_asked() {
+    // 64,000 tokens less 20,000 in reserve are fewer than 50 turns of a thousand.
+    let played = play_with(vec![say("the gist"), say("hi")], &["m"], long(50));
+    assert_eq!(texts(&played.outcome), ["hi"]);
+    assert_eq!(played.outcome.compactions, 1);
+    let asked = user_texts(&played.asked[0]);
+    assert!(
+        asked[0].starts_with("<conversation>\n[User]: q0 xx"),
+        "{asked:?}"
+    );
+    let sent = user_texts(&played.asked[1]);
+    assert_eq!(sent[0], "summary: the gist");
+    assert_eq!(sent.last().map(String::as_str), Some("hi"));
+    assert!((18..24).contains(&sent.len()), "{}", sent.len());
+    let told = played.events.join("\n");
+    assert!(told.contains("start\"}\ncompaction {\"phase\":\"start\"}\ncompaction {\"phase\":\"end\",\"willRetry\":false}\nassistant"), "{told}");
+}
+
+#[test]
+fn a_summary_that_is_not_to_be_had_does_not_stop_the_turn() {
+    let no = Err(error(Class::Auth, Some(401), "no"));
+    let played = play_with(vec![no, say("hi")], &["m"], long(50));
+    assert_eq!(texts(&played.outcome), ["hi"]);
+    assert_eq!(played.outcome.compactions, 0);
+    let sent = user_texts(&played.asked[1]);
+    assert!(sent.len() < 48 && sent.last().unwrap() == "hi");
+}
+
+#[test]
+fn an_overflow_is_answered_by_a_summary_and_the_question_is_kept() {
+    let script = vec![overflow(), say("the gist"), say("hi")];
+    let played = play_with(script, &["m"], long(4));
+    assert_eq!(texts(&played.outcome), ["hi"]);
+    let sent = user_texts(&played.asked[2]);
+    assert_eq!(sent[0], "summary: the gist");
+    assert_eq!(sent.last().unwrap(), "hi");
+    assert!(
+        played
+            .events
+            .iter()
+            .any(|e| e.contains("\"willRetry\":true"))
+    );
+    // Twice is enough; then the error is the answer.
+    let script = vec![
+        overflow(),
+        say("a"),
+        overflow(),
+        say("b"),
+        say("c"),
+        overflow(),
+    ];
+    let played = play_with(script, &["m"], long(12));
+    assert_eq!(played.outcome.compactions, 2);
+    assert_eq!(played.outcome.error.unwrap().kind, "context_overflow");
+    assert!(user_texts(&played.asked[5]).last().unwrap() == "hi");
+}
+
+#[test]
+fn a_long_result_is_cut_when_a_summary_does_not_help() {
+    let mut tape = Tape::default();
+    tape.kept.push(Message::User(User {
+        content: Content::Blocks(vec![Block::text("p".repeat(150_000))]),
+        timestamp: 1,
+    }));
+    // Nothing before this message, so nothing to summarise.
+    let played = play_with(vec![overflow(), say("hi")], &["m"], tape);
+    assert_eq!(texts(&played.outcome), ["hi"]);
+    let size = |at: usize| history::size(&played.asked[at][0]);
+    assert!(
+        size(0) == 150_000 && size(1) < 100_000,
+        "{} {}",
+        size(0),
+        size(1)
+    );
 }

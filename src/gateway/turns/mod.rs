@@ -3,12 +3,13 @@
 
 mod bench;
 mod brief;
+pub mod compaction;
 mod tape;
 
 use super::core::Core;
 use super::models::{self, Chain};
 use super::pending::{self, Pending};
-use super::runs::{Kind, Run};
+use super::runs::{Kind, Run, Verbose};
 use super::skills::{self, Usable};
 use super::system_events::Drawn;
 use crate::agent::event::{Event, Sink};
@@ -19,7 +20,9 @@ use crate::base::time::now_ms;
 use crate::config::Snapshot;
 use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry, Opening};
-use crate::wire::gateway::agent::{AgentMeta, Meta, PendingCall, Report, RunResult, Tokens};
+use crate::wire::gateway::agent::{
+    AgentMeta, Meta, Payload, PendingCall, Report, RunResult, Tokens,
+};
 use crate::wire::message::{Block, Content, Message, User};
 use bench::Bench;
 use brief::{Brief, FILE_CHARS};
@@ -323,6 +326,11 @@ impl Flight {
             }
             Ok((outcome, target, report)) => {
                 outcome.tell_end(self);
+                if self.listed {
+                    let used = outcome.usage.total_tokens;
+                    let key = &self.run.key;
+                    compaction::when_full(&self.core, key, target.context_window, used);
+                }
                 let error = match &outcome.end {
                     End::Failed(why) => Some(why.clone()),
                     End::Aborted => Some(ABORTED.into()),
@@ -384,7 +392,7 @@ impl Flight {
         let deadline = Instant::now() + self.timeout;
         let cancel = self.run.cancel.clone();
         let limit = agents.clock().at(deadline, move || cancel.cancel());
-        let outcome = turn::run(
+        let mut outcome = turn::run(
             &Turn {
                 message: self.message.clone(),
                 candidates: &chain.targets,
@@ -395,6 +403,8 @@ impl Flight {
                 max_turns: history::turn_limit(&self.run.key, &config.config.channels),
                 max_tokens: self.api.max_tokens,
                 reasoning: entry.reasoning_level.as_deref() == Some("on"),
+                compact: true,
+                reserve: compaction::reserve(config),
             },
             Parts {
                 model: &*agents.model,
@@ -413,6 +423,16 @@ impl Flight {
         chain.learn(config, &outcome.failed, worked);
         let target = chain.targets[outcome.candidate].clone();
         let report = brief.report(&outcome.prompt, &bench.specs, &target);
+        if outcome.compactions > 0 && self.run.verbose != Verbose::Off {
+            let before = entry.compaction_count.unwrap_or(0);
+            outcome.payloads.insert(
+                0,
+                Payload {
+                    text: compaction::complete(before + outcome.compactions),
+                    ..Payload::default()
+                },
+            );
+        }
         if self.listed {
             self.note(&outcome, &target, &skills);
         }
@@ -446,6 +466,7 @@ impl Flight {
             entry.model_provider = Some(target.provider.clone());
             entry.model = Some(target.model.clone());
             entry.context_tokens = Some(target.context_window);
+            compaction::count(entry, outcome.compactions);
             if skills.snapshot.is_some() || entry.skills_snapshot.is_some() {
                 entry.skills_snapshot.clone_from(&skills.snapshot);
             }

@@ -1,10 +1,11 @@
 //! The transcript as the turn's memory.
 
 use super::text;
+use crate::agent::compact::Record;
 use crate::agent::turn::Memory;
 use crate::base::time::now_ms;
 use crate::model::Target;
-use crate::session::{self, Transcript};
+use crate::session::{self, Compaction, Transcript};
 use crate::wire::message::Message;
 use serde_json::json;
 
@@ -12,11 +13,40 @@ pub struct Tape {
     pub transcript: Transcript,
 }
 
-impl Memory for Tape {
-    fn context(&mut self) -> &[Message] {
+impl Record for Tape {
+    fn messages(&mut self) -> &[Message] {
         self.transcript.context()
     }
 
+    fn summary(&mut self) -> Option<(String, u64)> {
+        let (text, at) = self.transcript.summary()?;
+        Some((text.to_string(), at))
+    }
+
+    fn replace(
+        &mut self,
+        kept: usize,
+        summary: &str,
+        tokens_before: u64,
+        (read_files, modified_files): (&[String], &[String]),
+    ) -> Result<(), String> {
+        let ids = self.transcript.context_ids();
+        let first_kept = ids.get(kept).cloned().unwrap_or_default();
+        let compaction = Compaction {
+            summary,
+            first_kept: &first_kept,
+            tokens_before,
+            read_files,
+            modified_files,
+        };
+        self.transcript
+            .append_compaction(&compaction)
+            .map(drop)
+            .map_err(text)
+    }
+}
+
+impl Memory for Tape {
     fn begin(&mut self, target: &Target, thinking: &str) -> Result<(), String> {
         let transcript = &mut self.transcript;
         if transcript.is_new() {
