@@ -277,9 +277,9 @@ mod tests {
         assert!(lines[4].starts_with("[Tool result]: éé") && lines[4].ends_with("éé"));
         assert!(lines[4].contains("characters left out") && lines[4].len() < 2200);
         assert_eq!(lines.len(), 5);
-        let parts = super::parts(&talk(), 600);
+        let parts = super::parts(&talk(), 300);
         assert!(
-            parts.len() > 1 && parts.iter().all(|p| p.len() <= 600),
+            parts.len() > 1 && parts.iter().all(|p| p.len() <= 300),
             "{parts:?}"
         );
     }
