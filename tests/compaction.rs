@@ -183,12 +183,23 @@ fn the_local_model_goes_on_after_a_summary_of_its_own() {
     provider["models"][0]["contextWindow"] = 900.into();
     let gateway = setup.start();
     let mut ws = gateway.connect();
+    let ask = |ws: &mut Ws, text: &str, run: &str| {
+        let params = json!({"message": text, "sessionKey": MAIN, "idempotencyKey": run});
+        ws.send("agent", params);
+        // A summary and an answer of a real model on a busy machine.
+        eventually("an answer", Duration::from_secs(120), || {
+            let frames = ws.rest_within(Duration::from_millis(100));
+            let done = |f: &Value| f["payload"]["status"] == "ok" && f["payload"]["runId"] == run;
+            let frame = frames.into_iter().find(done)?;
+            Some(frame["payload"]["result"].clone())
+        })
+    };
     let mut turns = 0;
     while compactions_of(&gateway).is_empty() {
         assert!(turns < 12, "the window was never full");
         turns += 1;
         let text = format!("Fact {turns}: my dog is called Rex. Say ok.");
-        let result = say(&mut ws, &text, &format!("r{turns}"));
+        let result = ask(&mut ws, &text, &format!("r{turns}"));
         assert!(result["payloads"][0]["text"].is_string(), "{result}");
         // The summary is made after the answer.
         std::thread::sleep(Duration::from_millis(100));
@@ -198,7 +209,7 @@ fn the_local_model_goes_on_after_a_summary_of_its_own() {
         .unwrap()
         .to_string();
     assert!(!summary.trim().is_empty());
-    let result = say(&mut ws, "What is my dog called?", "last");
+    let result = ask(&mut ws, "What is my dog called?", "last");
     assert!(result["payloads"][0]["text"].is_string(), "{result}");
 }
 

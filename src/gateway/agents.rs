@@ -2,7 +2,9 @@
 
 use super::broadcast::Clients;
 use super::clock::Clock;
+use super::dedupe::Dedupe;
 use super::heartbeat::Heartbeat;
+use super::ledger::Ledger;
 use super::pending;
 use super::runs::Runs;
 use super::skills::Skills;
@@ -28,6 +30,7 @@ pub struct Agents {
     pub skills: Skills,
     pub usage: Book,
     pub upkeep: Upkeep,
+    pub ledger: Ledger,
     start_runner: Arc<OnceLock<StartRunner>>,
     machine: OnceLock<Machine>,
 }
@@ -75,6 +78,7 @@ impl Agents {
             skills: Skills::default(),
             usage: Book::default(),
             upkeep: Upkeep::default(),
+            ledger: Ledger::default(),
             start_runner,
             machine: OnceLock::new(),
         }
@@ -88,7 +92,9 @@ impl Agents {
     }
 
     /// Before the first client is accepted: completes what a killed core left.
-    pub fn recover(&self) {
+    pub fn recover(&self, dedupe: &Dedupe) {
+        let folder = self.sessions.paths().ours();
+        self.ledger.recover(&folder, &self.runs, dedupe);
         pending::recover(self.sessions.paths(), &self.sessions);
     }
 

@@ -136,7 +136,7 @@ fn start() -> Result<Started, Error> {
             });
         }
     });
-    core.agents.recover();
+    core.agents.recover(&core.dedupe);
     restart::take_note(
         core.config.paths(),
         &core.system_events,

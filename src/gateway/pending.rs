@@ -2,8 +2,7 @@
 //! `<state>/rs/pending/` until their own turn puts them into the transcript.
 //!
 //! A core that was killed meanwhile leaves them there; the next one puts them into their
-//! transcripts before it accepts anybody. Dying between the two steps of one message shows it twice
-//! in the history, never not at all.
+//! transcripts before it accepts anybody, unless they are there already.
 
 use crate::base::atomic::{self, Durability};
 use crate::config::Paths;
@@ -85,8 +84,7 @@ fn restore(path: &Path, sessions: &Arc<Store>) -> Result<(), String> {
     let kept: Kept = serde_json::from_slice(&bytes).map_err(|err| err.to_string())?;
     let opening = Opening::new(&kept.key, &kept.session_id, &kept.cwd);
     sessions
-        .add(&opening, kept.message)
-        .map(drop)
+        .add_once(&opening, kept.message)
         .map_err(|err| err.to_string())
 }
 

@@ -306,6 +306,11 @@ impl Runs {
         }
     }
 
+    /// Remembers a run of the last core.
+    pub fn recall(&self, id: &str, ended: Ended) {
+        self.state().remember(id, ended);
+    }
+
     /// Answers when run `id` has ended, or with `None` after `patience`. Refused when too many
     /// wait already.
     pub fn wait(

@@ -3,7 +3,7 @@
 
 use super::seen::Seen;
 use super::surrogate;
-use crate::wire::message::{Assistant, Block, Content, Message, User};
+use crate::wire::message::{Assistant, Block, Content, Message, StopReason, ToolResult, User};
 use serde_json::Value;
 
 /// Id of a line.
@@ -65,6 +65,28 @@ impl Conversation {
         }
     }
 
+    /// `(id, name)` of the calls of the last answer that have no result.
+    pub fn unfinished(&self) -> Vec<(String, String)> {
+        let is_talk = |m: &&Message| !matches!(m, Message::Other);
+        let mut done = Vec::new();
+        for message in self.messages.iter().rev().filter(is_talk) {
+            match message {
+                Message::ToolResult(result) => done.push(result.tool_call_id.as_str()),
+                Message::Assistant(said)
+                    if matches!(said.stop_reason, StopReason::Error | StopReason::Aborted) =>
+                {
+                    break;
+                }
+                Message::Assistant(said) => {
+                    let open = said.tool_calls().filter(|(id, _, _)| !done.contains(id));
+                    return open.map(|(id, name, _)| (id.into(), name.into())).collect();
+                }
+                _ => break,
+            }
+        }
+        Vec::new()
+    }
+
     /// Replaces everything before `first_kept` by `summary`; all of it when that is not here.
     pub fn compact(&mut self, id: Id, summary: &str, first_kept: &str, at_ms: u64) {
         let from = self.ids.iter().position(|id| **id == *first_kept);
@@ -96,6 +118,20 @@ impl Conversation {
             .strip_suffix(SUMMARY_TAIL)?;
         Some((inner, at))
     }
+}
+
+const INTERRUPTED: &str = "Interrupted: the run ended before this call was finished. What it did until then may be in place; look before you do it again.";
+
+/// The result of a call that nobody runs any more.
+pub fn interrupted(id: String, name: String) -> Message {
+    Message::ToolResult(ToolResult {
+        tool_call_id: id,
+        tool_name: name,
+        content: vec![Block::text(INTERRUPTED)],
+        details: None,
+        is_error: true,
+        timestamp: crate::base::time::now_ms(),
+    })
 }
 
 /// Bytes of a message's texts.
@@ -246,6 +282,23 @@ mod tests {
         assert!(texts(&talk)[0].contains("short"));
         assert_eq!(talk.summary(), Some(("short", 9)));
         assert_eq!(talk.leaf.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn calls_without_a_result_are_found_at_the_end_only() {
+        let call = r#"{"role":"assistant","content":[{"type":"toolCall","id":"a","name":"exec","arguments":{}},
+            {"type":"toolCall","id":"b","name":"read","arguments":{}}],"api":"","provider":"","model":"",
+            "stopReason":"toolUse","timestamp":1}"#;
+        let mut talk = Conversation::default();
+        assert!(talk.unfinished().is_empty());
+        talk.push("1".into(), read_message(call, 1).unwrap(), 1);
+        assert_eq!(talk.unfinished().len(), 2);
+        talk.push("2".into(), interrupted("a".into(), "exec".into()), 1);
+        assert_eq!(talk.unfinished(), [("b".to_string(), "read".to_string())]);
+        talk.push("3".into(), user("next".into(), 1), 1);
+        assert!(talk.unfinished().is_empty());
+        talk.drop_unanswered();
+        assert_eq!(talk.unfinished().len(), 1);
     }
 
     #[test]

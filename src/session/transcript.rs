@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Messages at the end of a transcript among which one is looked for that may be there already.
+const RECENT: usize = 64;
+
 /// Which transcript, and what a new one says of itself.
 pub struct Opening<'a> {
     /// Canonical.
@@ -88,6 +91,7 @@ impl Store {
         let mut transcript = self.open_transcript(opening)?;
         transcript.talk.drop_unanswered();
         lock(&transcript.tail).leaf = transcript.talk.leaf.clone();
+        transcript.close_calls()?;
         Ok(transcript)
     }
 
@@ -258,7 +262,19 @@ impl Store {
             }
         }
         let mut transcript = self.open_transcript(opening)?;
+        transcript.close_calls()?;
         transcript.append(message)
+    }
+
+    /// Adds a message that a dead process left behind, unless it is the end already.
+    pub fn add_once(self: &Arc<Store>, opening: &Opening, message: Message) -> Result<(), Error> {
+        let mut transcript = self.open_transcript(opening)?;
+        let end = transcript.context().iter().rev().take(RECENT);
+        if end.into_iter().any(|known| *known == message) {
+            return Ok(());
+        }
+        transcript.close_calls()?;
+        transcript.append(message).map(drop)
     }
 
     /// Forgets remembered conversations that no run used for a while.
@@ -331,6 +347,15 @@ impl Transcript {
     /// The last recorded thinking level.
     pub fn thinking_level(&self) -> Option<&str> {
         self.talk.thinking_level.as_deref()
+    }
+
+    /// Gives every tool call that never got a result one that says so: nobody runs it any more, and
+    /// the model must not take it for done or for not begun.
+    fn close_calls(&mut self) -> Result<(), Error> {
+        for (id, name) in self.talk.unfinished() {
+            self.append(conversation::interrupted(id, name))?;
+        }
+        Ok(())
     }
 
     /// Appends a message; returns its line id.

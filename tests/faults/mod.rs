@@ -5,5 +5,6 @@ mod disk;
 mod formats;
 mod hostile;
 mod kill;
+mod kill_tools;
 mod restarts;
 mod slow;

@@ -23,6 +23,8 @@ pub enum Reply {
     Error(u16, Value),
     /// Accepts and never answers.
     Hang,
+    /// What this function makes of the request.
+    By(fn(&Value) -> Reply),
     /// Starts an answer and ends the connection.
     HangUp(String),
 }
@@ -151,9 +153,13 @@ impl FakeModel {
         while let Some((arrived, body)) = read_request(&mut reader) {
             let reply = {
                 let mut state = self.lock();
-                state.requests.push(body);
                 let scripted = state.script.pop_front();
-                scripted.or_else(|| state.otherwise.clone())
+                let reply = match scripted.or_else(|| state.otherwise.clone()) {
+                    Some(Reply::By(make)) => Some(make(&body)),
+                    reply => reply,
+                };
+                state.requests.push(body);
+                reply
             };
             self.state.1.notify_all();
             let reply = reply.expect("there is a default");
@@ -212,6 +218,8 @@ fn answer(to: &mut TcpStream, reply: &Reply) -> bool {
             );
             to.write_all((head + &text).as_bytes()).is_ok()
         }
+        // Made into another one before.
+        Reply::By(_) => false,
         Reply::Hang => gone_within(to, PATIENCE * 10).is_none(),
         Reply::HangUp(text) => {
             let started = start(to) && event(to, &chunk(json!({"content": text}), None));

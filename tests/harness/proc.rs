@@ -34,6 +34,15 @@ pub fn core_of(supervisor: u32) -> Option<u32> {
     below.find(|pid| command_line(*pid).contains(": core"))
 }
 
+/// The first process below `pid` whose command line begins with `name`, whatever its folder.
+pub fn named(pid: u32, name: &str) -> Option<u32> {
+    tree(pid).into_iter().find(|pid| {
+        let line = command_line(*pid);
+        let program = line.split_whitespace().next().unwrap_or_default();
+        program.rsplit('/').next() == Some(name)
+    })
+}
+
 pub fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes)

@@ -31,18 +31,34 @@ impl Run<'_, '_> {
         }
         let failed = ran.failed || ran.refused;
         let last = ran.last;
+        let result = Message::ToolResult(ToolResult {
+            tool_call_id: id.into(),
+            tool_name: name.into(),
+            content: ran.output.content,
+            details: ran.output.details,
+            is_error: ran.refused,
+            timestamp: now_ms(),
+        });
+        // Kept before it is told: what clients have seen is never lost.
+        self.parts.memory.append(&result).map_err(Stop::Broken)?;
+        let Message::ToolResult(ToolResult {
+            content, details, ..
+        }) = result
+        else {
+            return Ok(last);
+        };
+        let output = Output { content, details };
         let meta = subject(call);
         sink.tell(Event::ToolResult {
             id,
             name,
             meta: meta.as_deref(),
             is_error: failed,
-            result: &ran.output,
+            result: &output,
         });
         self.said.failed_tool = failed.then(|| {
-            let text = text_of(&ran.output.content);
-            let error = ran
-                .output
+            let text = text_of(&output.content);
+            let error = output
                 .details
                 .as_ref()
                 .and_then(|d| d["error"].as_str())
@@ -50,15 +66,7 @@ impl Run<'_, '_> {
             let line = error.lines().next().unwrap_or_default();
             (name.to_string(), inbound::cut(line, MAX_TOOL_ERROR))
         });
-        self.keep(Message::ToolResult(ToolResult {
-            tool_call_id: id.into(),
-            tool_name: name.into(),
-            content: ran.output.content,
-            details: ran.output.details,
-            is_error: ran.refused,
-            timestamp: now_ms(),
-        }))
-        .map(|()| last)
+        Ok(last)
     }
 }
 

@@ -90,6 +90,7 @@ pub fn default_timeout(config: &Snapshot) -> Duration {
 
 /// Runs the turn when its session and lane are free. Whatever happens, `finish` is called.
 pub fn start(core: &Arc<Core>, start: Start) {
+    core.agents.ledger.began(&start.run.id, start.run.kind);
     let config = core.config.current();
     let workspace = config
         .config
@@ -289,6 +290,8 @@ impl Flight {
         };
         // The answer to repeats is kept before the run leaves the registry: at no moment would a
         // repeat start it anew.
+        let (id, kind) = (&self.run.id, self.run.kind);
+        self.core.agents.ledger.ended(id, kind, error.as_deref());
         if let Some(finish) = finish {
             finish(ending, accepted);
         }
