@@ -1,6 +1,7 @@
 //! A state directory the original wrote: ours works on it, the original takes it back, and ours
 //! again goes on with that.
 
+use crate::harness::ws::Device;
 use crate::harness::{Gateway, Setup, Ws, eventually, free_port, proc, skip};
 use crate::parity::official;
 use serde_json::{Value, json};
@@ -162,27 +163,10 @@ fn asked(gateway: &Gateway) -> String {
 #[test]
 fn a_state_of_the_original_goes_through_ours_and_back() {
     let name = "a_state_of_the_original_goes_through_ours_and_back";
-    let samples = samples();
-    if !samples.is_dir() {
-        return skip(name, "no ../shared/data/state-samples");
-    }
-    let mut setup = Setup::with_fake_model();
+    let Some(setup) = on_the_sample() else {
+        return skip(name, NO_SAMPLES);
+    };
     let state = setup.dir.path().join("state");
-    install(&samples, &state);
-    let home = setup.dir.path().join("home/.openclaw");
-    fs::create_dir_all(home.join("identity")).unwrap();
-    for file in ["identity/device.json", "exec-approvals.json"] {
-        fs::copy(state.join(file), home.join(file)).unwrap();
-    }
-    let text = fs::read(state.join("openclaw.json")).unwrap();
-    let mut config: Value = serde_json::from_slice(&text).unwrap();
-    config["gateway"] = setup.config["gateway"].clone();
-    config["logging"] = setup.config["logging"].clone();
-    let model = setup.model.as_ref().unwrap().base_url();
-    config["models"]["providers"]["fake"]["baseUrl"] = model.into();
-    // The sample is older than a day by now.
-    config["session"] = json!({"reset": {"mode": "idle", "idleMinutes": 100_000_000}});
-    setup.config = config;
     let before: Vec<Vec<u8>> = UNTOUCHED
         .map(|file| fs::read(state.join(file)).unwrap())
         .into();
@@ -264,4 +248,140 @@ fn a_state_of_the_original_goes_through_ours_and_back() {
     say(&mut ws, NOTES, "ours again", "o4");
     let request = asked(&gateway);
     assert!(request.contains("the note of ours") && request.contains("the original's note"));
+}
+
+const NO_SAMPLES: &str = "no ../shared/data/state-samples";
+
+/// Ours on a copy of the sample, with a model of the harness.
+fn on_the_sample() -> Option<Setup> {
+    let samples = samples();
+    if !samples.is_dir() {
+        return None;
+    }
+    let mut setup = Setup::with_fake_model();
+    let state = setup.dir.path().join("state");
+    install(&samples, &state);
+    let home = setup.dir.path().join("home/.openclaw");
+    fs::create_dir_all(home.join("identity")).unwrap();
+    for file in ["identity/device.json", "exec-approvals.json"] {
+        fs::copy(state.join(file), home.join(file)).unwrap();
+    }
+    let text = fs::read(state.join("openclaw.json")).unwrap();
+    let mut config: Value = serde_json::from_slice(&text).unwrap();
+    config["gateway"] = setup.config["gateway"].clone();
+    config["logging"] = setup.config["logging"].clone();
+    let model = setup.model.as_ref().unwrap().base_url();
+    config["models"]["providers"]["fake"]["baseUrl"] = model.into();
+    // The sample is older than a day by now.
+    config["session"] = json!({"reset": {"mode": "idle", "idleMinutes": 100_000_000}});
+    setup.config = config;
+    Some(setup)
+}
+
+/// A hot change, so that no restart cuts the caller off.
+fn edit(ws: &mut Ws, raw: &str) {
+    let hash = ws.call("config.get", json!({})).unwrap()["hash"].clone();
+    let params = json!({"raw": raw, "baseHash": hash, "restartDelayMs": 600_000});
+    assert_eq!(ws.call("config.patch", params).unwrap()["ok"], true);
+}
+
+fn configured(ws: &mut Ws) -> Value {
+    ws.call("config.get", json!({})).unwrap()["config"].clone()
+}
+
+/// Adds a job that nothing starts but this call, and runs it.
+fn run_a_job(ws: &mut Ws, name: &str) -> String {
+    let job = json!({
+        "name": name, "enabled": true, "sessionTarget": "isolated", "wakeMode": "next-heartbeat",
+        "schedule": {"kind": "cron", "expr": "0 0 1 1 *", "tz": "UTC"},
+        "payload": {"kind": "agentTurn", "message": format!("do {name}")},
+        "delivery": {"mode": "none"},
+    });
+    let id = ws.call("cron.add", job).unwrap()["id"].clone();
+    let ran = ws
+        .call("cron.run", json!({"id": id, "mode": "force"}))
+        .unwrap();
+    assert_eq!(ran["ran"], true, "{ran}");
+    id.as_str().unwrap().into()
+}
+
+/// Every job has run once more and its log says so.
+fn has_run(ws: &mut Ws, id: &str) {
+    let jobs = ws
+        .call("cron.list", json!({"includeDisabled": true}))
+        .unwrap();
+    let jobs = jobs["jobs"].as_array().unwrap();
+    let job = jobs.iter().find(|job| job["id"] == id).expect("listed");
+    assert_eq!(job["state"]["lastStatus"], "ok", "{job}");
+    let runs = ws.call("cron.runs", json!({"id": id})).unwrap();
+    assert_eq!(runs["entries"][0]["status"], "ok", "{runs}");
+}
+
+/// A device from elsewhere asks and is let in; it stays until its token is checked again.
+fn approve(port: u16, token: &str, device: &Device) {
+    let from_afar = [("X-Forwarded-For", "192.0.2.7")];
+    let mut ws = Ws::open_with(port, &from_afar);
+    let params = ws.signed(ws.params(token), device);
+    let (error, _) = ws.hello(&params).unwrap_err();
+    let id = error["details"]["requestId"].clone();
+    let mut admin = Ws::operator(port, token);
+    admin
+        .call("device.pair.approve", json!({"requestId": id}))
+        .unwrap();
+    comes_in(port, token, device);
+}
+
+fn comes_in(port: u16, token: &str, device: &Device) {
+    let mut ws = Ws::open_with(port, &[("X-Forwarded-For", "192.0.2.7")]);
+    let params = ws.signed(ws.params(token), device);
+    ws.hello(&params).expect("it is paired");
+}
+
+#[test]
+fn edits_cron_runs_and_devices_of_each_program_are_the_others() {
+    let name = "edits_cron_runs_and_devices_of_each_program_are_the_others";
+    let Some(setup) = on_the_sample() else {
+        return skip(name, NO_SAMPLES);
+    };
+    let mut gateway = setup.start();
+    let token = gateway.token();
+    let (ours, theirs) = (Device::new(), Device::new());
+    let mut ws = gateway.connect();
+    let listed = |ws: &mut Ws| {
+        let jobs = ws.call("cron.list", json!({"includeDisabled": true}));
+        jobs.unwrap()["jobs"].as_array().unwrap().len()
+    };
+    let sampled = listed(&mut ws);
+    edit(&mut ws, "{messages: {responsePrefix: '[ours]'}}");
+    let our_job = run_a_job(&mut ws, "a job of ours");
+    approve(gateway.port(), token, &ours);
+    drop(ws);
+    assert!(gateway.stop().success());
+
+    if let Err(why) = official::program() {
+        return skip(name, &why);
+    }
+    let their_job = {
+        let original = Original::start(&gateway);
+        let mut ws = Ws::operator(original.port, token);
+        assert_eq!(configured(&mut ws)["messages"]["responsePrefix"], "[ours]");
+        assert_eq!(listed(&mut ws), sampled + 1);
+        has_run(&mut ws, &our_job);
+        comes_in(original.port, token, &ours);
+        edit(&mut ws, "{messages: {ackReaction: '🦞'}}");
+        approve(original.port, token, &theirs);
+        run_a_job(&mut ws, "a job of the original")
+    };
+    gateway.start_again();
+    let mut ws = gateway.connect();
+    let messages = &configured(&mut ws)["messages"];
+    assert_eq!(messages["responsePrefix"], "[ours]");
+    assert_eq!(messages["ackReaction"], "🦞");
+    assert_eq!(listed(&mut ws), sampled + 2);
+    for job in [&our_job, &their_job] {
+        has_run(&mut ws, job);
+    }
+    for device in [&ours, &theirs] {
+        comes_in(gateway.port(), token, device);
+    }
 }

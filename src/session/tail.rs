@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// First step; holds some hundred ordinary lines.
-const STEP: u64 = 128 * 1024;
+/// First step; holds about a hundred ordinary lines.
+const STEP: u64 = 32 * 1024;
 const MAX_STEP: u64 = 4 * 1024 * 1024;
 
 /// Lines of a file from the last to the first. An unfinished last line is passed over: its writer

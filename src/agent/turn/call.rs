@@ -2,15 +2,19 @@
 
 use super::super::event::Event;
 use super::super::inbound;
-use super::{Call, MAX_TOOL_ERROR, Run, Stop};
+use super::{Call, MAX_TOOL_ERROR, Ran, Run, Stop};
 use crate::base::time::now_ms;
 use crate::tool::Output;
 use crate::wire::message::{Message, ToolResult, text_of};
 use serde_json::Value;
 
+/// What the model reads of a call that its own token limit cut off.
+const CUT_OFF: &str = "This call was cut off by the limit of tokens for one answer and did not run. \
+    Make it again, shorter or in several steps.";
+
 impl Run<'_, '_> {
-    /// Says whether the turn ends with this answer.
-    pub(super) fn use_tool(&mut self, call: &Call) -> Result<bool, Stop> {
+    /// Says whether the turn ends with this answer. A call that is not whole does not run.
+    pub(super) fn use_tool(&mut self, call: &Call, whole: bool) -> Result<bool, Stop> {
         let sink = self.parts.sink;
         let (id, name) = (call.id, call.name);
         sink.tell(Event::ToolStart {
@@ -25,7 +29,14 @@ impl Run<'_, '_> {
                 partial: &partial,
             });
         };
-        let ran = self.parts.tools.call(call, self.turn.cancel, &update);
+        let ran = match whole {
+            true => self.parts.tools.call(call, self.turn.cancel, &update),
+            false => Ran {
+                output: Output::text(CUT_OFF),
+                refused: true,
+                ..Ran::default()
+            },
+        };
         if self.turn.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }

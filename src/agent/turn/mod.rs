@@ -19,7 +19,7 @@ use crate::base::time::now_ms;
 use crate::model::{Class, Client, Error, Target, ToolSpec};
 use crate::tool::Output;
 use crate::wire::gateway::agent::{MetaError, Payload};
-use crate::wire::message::{Message, Usage};
+use crate::wire::message::{Message, StopReason, Usage};
 use ask::thinking_of;
 use room::Relief;
 use serde_json::{Map, Value};
@@ -280,6 +280,9 @@ impl Run<'_, '_> {
                 .map(|(id, name, args)| (id.into(), name.into(), args.clone()))
                 .collect();
             self.said.ended_on_tool = !calls.is_empty();
+            // The answer ran out of tokens inside its last call: what is there of the arguments is
+            // a guess, and half a command can do what nobody asked for.
+            let cut = answer.stop_reason == StopReason::Length;
             if let Err(stop) = self.keep(Message::Assistant(answer)) {
                 return stop;
             }
@@ -287,13 +290,14 @@ impl Run<'_, '_> {
                 return Stop::Spoken;
             }
             let mut last = false;
-            for (id, name, arguments) in &calls {
+            for (at, (id, name, arguments)) in calls.iter().enumerate() {
                 let call = Call {
                     id,
                     name,
                     arguments,
                 };
-                match self.use_tool(&call) {
+                let whole = !(cut && at + 1 == calls.len());
+                match self.use_tool(&call, whole) {
                     Ok(ends) => last |= ends,
                     Err(stop) => return stop,
                 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::agent::history;
 use crate::model::{Delta, Request};
-use crate::wire::message::{Assistant, Block, Content, StopReason, User};
+use crate::wire::message::{Assistant, Block, Content, StopReason, User, text_of};
 use serde_json::json;
 use std::sync::Mutex;
 
@@ -276,6 +276,18 @@ fn tools_run_in_order_and_their_results_go_back_to_the_model() {
         Message::ToolResult(r) => assert!(r.is_error && r.tool_name == "nope"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_call_cut_off_by_the_token_limit_does_not_run() {
+    let mut cut = call("exec").unwrap();
+    cut.stop_reason = StopReason::Length;
+    let played = play(vec![Ok(cut), say("again")]);
+    let Message::ToolResult(result) = &played.tape.kept[2] else {
+        panic!("a result");
+    };
+    assert!(result.is_error);
+    assert!(text_of(&result.content).contains("cut off"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::config::Snapshot;
 use serde::Serialize;
 use serde_json::Value;
 use std::cmp::Ordering;
+use std::sync::OnceLock;
 
 /// Assumed of a model that says nothing of its size.
 pub const CONTEXT_WINDOW: u64 = 200_000;
@@ -78,29 +79,36 @@ impl Provider {
 
 /// All providers, those that are listed for everybody first.
 pub fn providers() -> impl Iterator<Item = Provider> {
-    let mut rest = TABLE;
-    std::iter::from_fn(move || {
-        let (head, rows) = rest.split_once('\n')?;
-        let end = ["\n@", "\n+"]
-            .iter()
-            .filter_map(|mark| rows.find(mark))
-            .min()
-            // A provider without rows is followed at once by the next.
-            .map_or(rows.len(), |at| at + 1);
-        let end = if rows.starts_with(['@', '+']) { 0 } else { end };
-        rest = &rows[end..];
-        let mut fields = head[1..].split('\t');
+    // Found once: the table is long, and nearly every request asks for a model's size.
+    static HEADS: OnceLock<Vec<Provider>> = OnceLock::new();
+    HEADS.get_or_init(heads).iter().copied()
+}
+
+fn heads() -> Vec<Provider> {
+    let mut found: Vec<Provider> = Vec::new();
+    let mut at = 0;
+    for line in TABLE.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        if !line.starts_with(['@', '+']) {
+            if let Some(last) = found.last_mut() {
+                last.rows = &TABLE[start - last.rows.len()..at];
+            }
+            continue;
+        }
+        let mut fields = TABLE[start + 1..at].trim_end_matches('\n').split('\t');
         let mut next = || fields.next().unwrap_or_default();
-        Some(Provider {
+        found.push(Provider {
             id: next(),
             api: next(),
             base_url: next(),
             env: next(),
             headers: next(),
-            listed: head.starts_with('@'),
-            rows: &rows[..end],
-        })
-    })
+            listed: line.starts_with('@'),
+            rows: "",
+        });
+    }
+    found
 }
 
 /// The entry that holds for calls of `id`. Where there are two, the listed one knows more.
