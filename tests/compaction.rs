@@ -187,7 +187,7 @@ fn the_local_model_goes_on_after_a_summary_of_its_own() {
         let params = json!({"message": text, "sessionKey": MAIN, "idempotencyKey": run});
         ws.send("agent", params);
         // A summary and an answer of a real model on a busy machine.
-        eventually("an answer", Duration::from_secs(120), || {
+        eventually("an answer", Duration::from_secs(300), || {
             let frames = ws.rest_within(Duration::from_millis(100));
             let done = |f: &Value| f["payload"]["status"] == "ok" && f["payload"]["runId"] == run;
             let frame = frames.into_iter().find(done)?;

@@ -5,7 +5,6 @@ use crate::harness::{Gateway, Ws, eventually, proc};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-const MAIN: &str = "agent:main:main";
 /// What may wait for one client, as `hello-ok` says, in KiB.
 const BOUND_KIB: u64 = 1536;
 /// For the allocator, and the frame that was being made when the bound was met.
@@ -16,7 +15,9 @@ fn much(gateway: &Gateway, ws: &mut Ws, id: &str) {
     let pieces = vec!["word ".repeat(400); 170];
     let pause = Duration::from_millis(4);
     gateway.model().reply(Reply::Text(pieces, pause));
-    let params = json!({"sessionKey": MAIN, "message": "go on", "idempotencyKey": id});
+    // A session for each: a second such answer would have the first one summarised.
+    let key = format!("agent:main:{id}");
+    let params = json!({"sessionKey": key, "message": "go on", "idempotencyKey": id});
     ws.call("chat.send", params).unwrap();
     ws.event_where("chat", |p| p["runId"] == id && p["state"] == "final");
 }

@@ -3,6 +3,7 @@
 
 use super::plan::{Plan, Room, plan, tokens};
 use super::text::{self, Files};
+use crate::agent::inbound;
 use crate::base::cancel::Cancel;
 use crate::base::time::now_ms;
 use crate::model::{Class, Client, Error, Request, Target};
@@ -15,6 +16,9 @@ const MAX_PARTS: usize = 4;
 const INSTRUCTIONS: u64 = 1_000;
 /// Characters per token when a part is measured: fewer than usual, so that it surely fits.
 const CHARS_PER_TOKEN: u64 = 3;
+/// Characters of a summary for each token it may have: more comes only from a service that keeps no
+/// limit, and would fill the window that the summary is to free.
+const SUMMARY_CHARS_PER_TOKEN: u64 = 8;
 /// The least a part may be: what a window gives that is too small for anything.
 const MIN_PART: u64 = 2_000;
 
@@ -159,7 +163,9 @@ fn ask(work: &Work, request: &str, max_tokens: u64) -> Result<String, Failure> {
             Ok(said) if said.stop_reason != StopReason::Error => {
                 let text = crate::agent::clean::finished(&said.text(), false).text;
                 if !text.trim().is_empty() {
-                    return Ok(text);
+                    let most = max_tokens.saturating_mul(SUMMARY_CHARS_PER_TOKEN);
+                    let most = usize::try_from(most).unwrap_or(usize::MAX);
+                    return Ok(inbound::cut(&text, most));
                 }
                 unusable("the model answered nothing")
             }

@@ -421,6 +421,15 @@ fn a_full_conversation_is_summarised_before_the_question_is_asked() {
 }
 
 #[test]
+fn a_summary_is_no_longer_than_was_asked_for() {
+    let vast = "word ".repeat(100_000);
+    let played = play_with(vec![say(&vast), say("hi")], &["m"], long(50));
+    assert_eq!(texts(&played.outcome), ["hi"]);
+    let kept = played.tape.summary.unwrap().chars().count();
+    assert!(kept < 16_000 * 8 + 100, "{kept}");
+}
+
+#[test]
 fn a_summary_that_is_not_to_be_had_does_not_stop_the_turn() {
     let no = Err(error(Class::Auth, Some(401), "no"));
     let played = play_with(vec![no, say("hi")], &["m"], long(50));
