@@ -367,10 +367,9 @@ fn a_terminal_takes_keys() {
     eventually("the sleep", PATIENCE, || {
         is_running(&format!("sleep\0{mark}")).then_some(())
     });
-    // It may lose one later too, so it is pressed until it works, as a person would.
     let interrupt = json!({"action": "send-keys", "sessionId": id, "keys": ["C-c"]});
+    house.text("process", interrupt);
     eventually("the interrupted command's end", PATIENCE, || {
-        house.call("process", interrupt.clone());
         let poll = house.text("process", json!({"action": "poll", "sessionId": id}));
         poll.contains("Process exited with").then_some(())
     });

@@ -6,7 +6,7 @@
 //! supervisor. After the fork only async-signal-safe calls are made, so a parent with threads may
 //! use it too.
 
-use super::signals::Signal;
+use super::signals::{self, Signal};
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read};
@@ -165,7 +165,7 @@ fn become_child(
     }
     digits[width] = 0;
     // SAFETY: all of these are async-signal-safe system calls on numbers and on memory that lives
-    // as long as this process; the signal set is initialised by sigemptyset before its use.
+    // as long as this process.
     unsafe {
         // First: later failures are reported through it.
         let high = libc::fcntl(*report, libc::F_DUPFD_CLOEXEC, ABOVE);
@@ -174,14 +174,7 @@ fn become_child(
         }
         *report = high;
         libc::setpgid(0, 0);
-        // A terminal's or a parent's settings are not the child's; ignored signals and the mask
-        // would survive exec.
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-        for signal in [libc::SIGPIPE, libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
-            libc::signal(signal, libc::SIG_DFL);
-        }
+        signals::fresh();
         #[cfg(target_os = "linux")]
         if plan.death_signal != 0 {
             libc::prctl(libc::PR_SET_PDEATHSIG, plan.death_signal);

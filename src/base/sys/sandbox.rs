@@ -2,7 +2,7 @@
 //! that runs after the fork is async-signal-safe: it was prepared before.
 
 use super::limits::Limit;
-use super::pty;
+use super::{pty, signals};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -50,12 +50,13 @@ pub fn has_seccomp() -> bool {
     result == 0
 }
 
-/// Puts `setup` between fork and exec of `command`: a session of its own, no descriptor but 0, 1
-/// and 2, limits, and the cage last.
+/// Puts `setup` between fork and exec of `command`: signals as they are by default, a session of
+/// its own, no descriptor but 0, 1 and 2, limits, and the cage last.
 pub fn prepare(command: &mut Command, setup: Setup) {
     // SAFETY: the closure only makes system calls; what it needs was allocated before the fork.
     unsafe {
         command.pre_exec(move || {
+            signals::fresh();
             if libc::setsid() < 0 {
                 return Err(io::Error::last_os_error());
             }

@@ -41,6 +41,20 @@ impl Signal {
     }
 }
 
+/// Between fork and exec: a terminal's or a parent's settings are not the child's; ignored signals
+/// and the mask would survive the exec.
+pub(super) fn fresh() {
+    // SAFETY: async-signal-safe system calls on numbers and on a set that sigemptyset initialises.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        for signal in [libc::SIGPIPE, libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+    }
+}
+
 /// The caught signals of this process. Never given back: a process catches to its end.
 pub struct Signals {
     wake: UnixStream,
