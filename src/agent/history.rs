@@ -1,7 +1,7 @@
 //! How much of earlier turns the model is shown: the newest whole turns that fit into its window.
 //! Nothing is copied; what must not be sent of them is left out by the model floor.
 
-use crate::wire::message::{Block, Content, Message};
+use crate::wire::message::{Block, Message};
 use serde_json::{Map, Value};
 
 /// Characters per token, roughly; the original's estimate.
@@ -32,15 +32,7 @@ pub fn first_that_fits(messages: &[Message], max_chars: usize, max_turns: usize)
 
 /// Rough size in characters of what a message puts into a request.
 pub fn size(message: &Message) -> usize {
-    match message {
-        Message::User(user) => match &user.content {
-            Content::Text(text) => text.len(),
-            Content::Blocks(blocks) => blocks.iter().map(block_size).sum(),
-        },
-        Message::Assistant(assistant) => assistant.content.iter().map(block_size).sum(),
-        Message::ToolResult(result) => result.content.iter().map(block_size).sum(),
-        Message::Other => 0,
-    }
+    message.measure(block_size)
 }
 
 fn block_size(block: &Block) -> usize {

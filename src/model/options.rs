@@ -94,19 +94,9 @@ pub(super) fn guess_size(request: &Request) -> usize {
 }
 
 fn text_len(message: &Message) -> usize {
-    let blocks = match message {
-        Message::User(user) => match &user.content {
-            Content::Text(text) => return text.len(),
-            Content::Blocks(blocks) => blocks,
-        },
-        Message::Assistant(said) => &said.content,
-        Message::ToolResult(result) => &result.content,
-        Message::Other => return 0,
-    };
-    let len = |block: &Block| match block {
+    message.measure(|block| match block {
         Block::Text { text, .. } => text.len(),
         Block::Image { data, .. } => data.len(),
         _ => 0,
-    };
-    blocks.iter().map(len).sum()
+    })
 }

@@ -136,23 +136,13 @@ pub fn interrupted(id: String, name: String) -> Message {
 
 /// Bytes of a message's texts.
 fn weight(message: &Message) -> usize {
-    let blocks = match message {
-        Message::User(user) => match &user.content {
-            Content::Text(text) => return text.len(),
-            Content::Blocks(blocks) => blocks,
-        },
-        Message::Assistant(said) => &said.content,
-        Message::ToolResult(result) => &result.content,
-        Message::Other => return 0,
-    };
-    let len = |block: &Block| match block {
+    message.measure(|block| match block {
         Block::Text { text, .. } => text.len(),
         Block::Thinking { thinking, .. } => thinking.len(),
         Block::Image { data, .. } => data.len(),
         Block::ToolCall { arguments, .. } => arguments.len() * 64,
         Block::Unknown => 0,
-    };
-    blocks.iter().map(len).sum()
+    })
 }
 
 const SUMMARY_HEAD: &str =

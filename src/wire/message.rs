@@ -127,6 +127,22 @@ pub struct Cost {
     pub total: f64,
 }
 
+impl Message {
+    /// The sum of what `of` says of its blocks; a plain text counts its bytes.
+    pub fn measure(&self, of: impl Fn(&Block) -> usize) -> usize {
+        let blocks = match self {
+            Message::User(user) => match &user.content {
+                Content::Text(text) => return text.len(),
+                Content::Blocks(blocks) => blocks,
+            },
+            Message::Assistant(said) => &said.content,
+            Message::ToolResult(result) => &result.content,
+            Message::Other => return 0,
+        };
+        blocks.iter().map(of).sum()
+    }
+}
+
 impl Block {
     pub fn text(text: impl Into<String>) -> Block {
         Block::Text {
