@@ -91,10 +91,15 @@ fn the_usual_root_is_made_with_a_first_page() {
     assert_eq!(status(&answer), "200");
     assert!(gateway.home().join(".openclaw/canvas/index.html").exists());
     let a2ui = get(&gateway, "/__openclaw__/a2ui/");
-    assert_eq!(
-        (status(&a2ui), body(&a2ui)),
-        ("503", "A2UI assets not found")
-    );
+    assert_eq!(status(&a2ui), "200");
+    assert!(body(&a2ui).contains("<openclaw-a2ui-host>") && body(&a2ui).contains("sendUserAction"));
+    for (path, content_type) in [("page.js", "javascript"), ("a2ui.css", "text/css")] {
+        let answer = get(&gateway, &format!("/__openclaw__/a2ui/{path}"));
+        assert!(
+            status(&answer) == "200" && answer.contains(content_type),
+            "{path}"
+        );
+    }
     let folder = gateway.home().join(".openclaw/a2ui");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("index.html"), "a2ui").unwrap();

@@ -111,6 +111,42 @@ fn a_key_in_the_environment_is_found_named_and_not_written_down() {
     }
 }
 
+/// A clone where cargo has made one program only, and a cargo that makes the daemon of a script.
+#[test]
+fn what_cargo_runs_has_the_rest_of_the_programs_made() {
+    use std::os::unix::fs::PermissionsExt;
+    let clone = Dir::new("clone");
+    let made = clone.path().join("target/release");
+    std::fs::create_dir_all(&made).unwrap();
+    std::fs::copy(OPENCLAW, made.join("openclaw")).unwrap();
+    let cargo = clone.path().join("cargo");
+    let script = "#!/bin/sh\necho \"$@\" >\"$0.asked\"\n\
+                  printf '#!/bin/sh\\necho the daemon\\n' >\"${0%/*}/target/release/openclaw-gateway\"\n\
+                  chmod +x \"${0%/*}/target/release/openclaw-gateway\"\n";
+    std::fs::write(&cargo, script).unwrap();
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |package: &str| {
+        let output = Command::new(made.join("openclaw"))
+            .args(["gateway", "run"])
+            .env_clear()
+            .env("HOME", clone.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("CARGO", &cargo)
+            .env("CARGO_MANIFEST_DIR", clone.path())
+            .env("CARGO_PKG_NAME", package)
+            .output()
+            .expect("openclaw starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(run("another"), "", "another package's cargo builds nothing");
+    assert_eq!(run("openclaw"), "the daemon\n");
+    let asked = std::fs::read_to_string(clone.path().join("cargo.asked")).unwrap();
+    assert!(
+        asked.starts_with("build --bins --profile release --target-dir"),
+        "{asked}"
+    );
+}
+
 #[test]
 fn a_second_run_finds_the_gateway_and_its_settings_and_stop_ends_it() {
     let newcomer = Newcomer::without_programs();

@@ -98,6 +98,7 @@ pub enum Error {
     Config(edit::Error),
     Invalid(String),
     Io { what: String, err: io::Error },
+    NoProgram(PathBuf),
     NoGateway { said: String },
     Slow { log: PathBuf },
 }
@@ -267,7 +268,10 @@ pub fn launch(paths: &Paths, program: &Path) -> Result<Running, Error> {
     let notify = UnixDatagram::bind(&ready).map_err(io("the ready socket"))?;
     let started = spawn(paths, program, &ready, errors);
     let result = started
-        .map_err(io(&program.display().to_string()))
+        .map_err(|err| match err.kind() {
+            io::ErrorKind::NotFound => Error::NoProgram(program.to_path_buf()),
+            _ => io(&program.display().to_string())(err),
+        })
         .and_then(|mut child| wait_ready(&notify, &mut child, &log));
     // Only a name in our own folder; the gateway has told what it had to tell.
     let _ = fs::remove_file(&ready);
@@ -361,6 +365,7 @@ impl fmt::Display for Error {
             Error::Config(err) => err.fmt(f),
             Error::Invalid(complaint) => f.write_str(complaint),
             Error::Io { what, err } => write!(f, "{what}: {err}"),
+            Error::NoProgram(program) => write!(f, "{} is not there", program.display()),
             Error::NoGateway { said } => write!(f, "the gateway did not start: {said}"),
             Error::Slow { log } => write!(
                 f,
@@ -379,6 +384,9 @@ impl Report for Error {
         match self {
             Error::Config(err) => err.hint(),
             Error::Invalid(_) => Some("mend the file, or remove it and start again".into()),
+            Error::NoProgram(_) => {
+                Some("reinstall: it belongs beside openclaw, or in the PATH".into())
+            }
             _ => None,
         }
     }

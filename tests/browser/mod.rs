@@ -2,6 +2,7 @@
 //!
 //! `OPENCLAW_SCREENSHOTS=<folder>` keeps pictures of each view, to be looked at.
 
+mod a2ui;
 mod access;
 mod chat;
 pub mod control;

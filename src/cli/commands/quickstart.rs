@@ -38,9 +38,9 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     if context.matches.has("stop") {
         return stop(context, &paths);
     }
+    let gateway = program::beside("openclaw-gateway");
     let prepared = quickstart::prepare(&paths, &env, &mut |line| eprintln!("  {line}"))
         .map_err(|err| Failure::of(&err))?;
-    let gateway = program::beside("openclaw-gateway");
     let running = quickstart::launch(&paths, &gateway).map_err(|err| Failure::of(&err))?;
     if prepared.model.starts_with("local/") {
         local_model::start(&paths).map_err(|err| Failure::of(&err))?;

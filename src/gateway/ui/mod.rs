@@ -66,9 +66,29 @@ pub const ASSETS: &[Asset] = &[
     asset!("index.html", HTML),
 ];
 
-/// The file at `path`, without a leading slash.
+/// The page beside it that shows an agent's surfaces, `/__openclaw__/a2ui/`. `a2ui/model.js` holds
+/// what was sent, `a2ui/components.js` draws it, `a2ui/page.js` is what an app talks to.
+pub const A2UI: &[Asset] = &[
+    asset!("a2ui/a2ui.css", CSS),
+    asset!("a2ui/components.js", JS),
+    asset!("a2ui/index.html", HTML),
+    asset!("a2ui/model.js", JS),
+    asset!("a2ui/page.js", JS),
+];
+
+/// The Control UI's file at `path`, without a leading slash.
 pub fn find(path: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.path == path)
+}
+
+/// The A2UI page's file at `path` below its folder; the folder itself is its index.
+pub fn find_a2ui(path: &str) -> Option<&'static Asset> {
+    let path = match path {
+        "" => "index.html",
+        path => path,
+    };
+    let name = |asset: &&Asset| asset.path.strip_prefix("a2ui/") == Some(path);
+    A2UI.iter().find(name)
 }
 
 #[cfg(test)]
@@ -108,7 +128,9 @@ mod tests {
     /// must find none either.
     #[test]
     fn no_markup_is_made_from_text() {
-        for asset in ASSETS.iter().filter(|asset| asset.content_type == JS) {
+        let scripts = |asset: &&Asset| asset.content_type == JS;
+        for asset in ASSETS.iter().chain(A2UI).filter(scripts) {
+            let script = std::str::from_utf8(asset.bytes).unwrap();
             for bad in [
                 ".innerHTML",
                 ".outerHTML",
@@ -120,7 +142,7 @@ mod tests {
                 "srcdoc",
                 "createContextualFragment",
             ] {
-                assert!(!text(asset.path).contains(bad), "{}: {bad}", asset.path);
+                assert!(!script.contains(bad), "{}: {bad}", asset.path);
             }
         }
         let index = text("index.html");

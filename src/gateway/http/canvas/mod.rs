@@ -16,6 +16,7 @@ use crate::gateway::core::Core;
 use crate::gateway::handshake::Facts;
 use crate::gateway::http::control_ui::{content_type, percent_decoded};
 use crate::gateway::origin::host_name;
+use crate::gateway::ui;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -30,6 +31,7 @@ pub const SOCKET: &str = "/__openclaw__/ws";
 const MAX_PAGE: u64 = 8 * 1024 * 1024;
 
 const INDEX: &str = "index.html";
+const READS: [&str; 2] = ["GET", "HEAD"];
 const NO_STORE: (&str, &str) = ("Cache-Control", "no-store");
 
 /// Written when there is nothing yet.
@@ -60,7 +62,7 @@ document.getElementById(\"hello\").addEventListener(\"click\", () => {
 </html>
 ";
 
-/// Where the A2UI page lies when somebody has put one there: beside the canvas.
+/// Where another A2UI page than our own lies, when somebody has put one there: beside the canvas.
 fn a2ui_root(of: &Paths) -> PathBuf {
     of.shared().join("a2ui")
 }
@@ -103,7 +105,10 @@ pub fn serve(core: &Arc<Core>, exchange: Exchange) -> Option<Exchange> {
     }
     let paths = core.config.paths();
     if let Some(rest) = below(&path, A2UI) {
-        page(exchange, &a2ui_root(paths), rest, &Kind::A2ui);
+        match a2ui_root(paths).is_dir() {
+            true => page(exchange, &a2ui_root(paths), rest, &Kind::A2ui),
+            false => own_a2ui(exchange, rest),
+        }
     } else if let Some(rest) = below(&path, CANVAS) {
         let root = root(&config, paths);
         if let Err(err) = prepare(&root) {
@@ -136,8 +141,25 @@ fn prepare(root: &Path) -> io::Result<()> {
     std::fs::write(root.join(INDEX), FIRST_PAGE)
 }
 
+/// The A2UI page that is part of the program.
+fn own_a2ui(exchange: Exchange, rest: &str) {
+    if !READS.contains(&exchange.method()) {
+        return exchange.text(405, "Method Not Allowed");
+    }
+    let Some(asset) = ui::find_a2ui(rest.trim_start_matches('/')) else {
+        return not_found(exchange);
+    };
+    let headers = [("Content-Type", asset.content_type), NO_STORE];
+    match std::str::from_utf8(asset.bytes) {
+        Ok(html) if asset.path.ends_with(INDEX) => {
+            exchange.respond(200, &headers, snippet::put_in(html).as_bytes());
+        }
+        _ => exchange.respond(200, &headers, asset.bytes),
+    }
+}
+
 fn page(exchange: Exchange, root: &Path, rest: &str, kind: &Kind) {
-    if !["GET", "HEAD"].contains(&exchange.method()) {
+    if !READS.contains(&exchange.method()) {
         return exchange.text(405, "Method Not Allowed");
     }
     let Ok(folder) = root.canonicalize().and_then(File::open) else {
