@@ -1,8 +1,10 @@
 //! What a sandboxed command can not do, tried from inside with the real runner and this kernel.
 
-use crate::harness::{eventually, skip};
+use crate::harness::model::Reply;
+use crate::harness::{Gateway, eventually, skip};
 use crate::runner::{Outcome, Runner, has_python, is_running, mark, shell};
 use openclaw::wire::exec::{RunLimits, Sandbox};
+use serde_json::json;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -114,14 +116,49 @@ fn it_cannot_reach_a_socket() {
         return;
     }
     let _ours = UnixListener::bind(cage.room.join("our.sock")).unwrap();
-    let done = cage.run(
+    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = host.local_addr().unwrap().port();
+    let done = cage.run(&format!(
         "python3 -c 'import socket
-for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
+def tried(*target, family=socket.AF_INET, kind=socket.SOCK_STREAM):
     try:
-        socket.socket(family, socket.SOCK_DGRAM); print(\"open\")
-    except PermissionError: print(\"refused\")'",
+        socket.socket(family, kind).connect(*target); print(\"open\")
+    except OSError as e: print(\"refused\")
+tried(\"our.sock\", family=socket.AF_UNIX)
+tried(\"\\0/tmp/.X11-unix/X0\", family=socket.AF_UNIX, kind=socket.SOCK_DGRAM)
+tried((\"127.0.0.1\", {port}))
+tried((\"::1\", {port}), family=socket.AF_INET6)
+tried((\"192.0.2.1\", 53), kind=socket.SOCK_DGRAM)
+try: socket.socket(socket.AF_UNIX); print(\"made\")
+except PermissionError: print(\"not made\")'",
+    ));
+    let expected = format!("{}not made\n", "refused\n".repeat(5));
+    assert_eq!(done.text(), expected, "{done:?}");
+}
+
+#[test]
+fn with_namespaces_it_has_a_loopback_and_temp_folders_of_its_own() {
+    let test = "with_namespaces_it_has_a_loopback_and_temp_folders_of_its_own";
+    let Some(mut cage) = Cage::new(test) else {
+        return;
+    };
+    if !cage.runner.enforces("namespaces") || !has_python(test) {
+        skip(test, "this kernel lets us make no namespaces");
+        return;
+    }
+    // A room below /tmp stays visible, and then /tmp is the host's: take one elsewhere.
+    let place = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(mark(20));
+    std::fs::create_dir_all(&place).unwrap();
+    cage.room.clone_from(&place);
+    let done = cage.run(
+        "echo $TMPDIR; echo x > /tmp/seen; cat /var/tmp/seen; echo y > /dev/shm/y && ls /tmp | wc -l
+         python3 -c 'import socket, threading
+s = socket.create_server((\"127.0.0.1\", 0))
+c = socket.create_connection(s.getsockname()); print(\"met\", s.accept()[1][0])'",
     );
-    assert_eq!(done.text(), "refused\n".repeat(4), "{done:?}");
+    assert_eq!(done.text(), "/tmp\nx\n2\nmet 127.0.0.1\n", "{done:?}");
+    assert!(!std::path::Path::new("/tmp/seen").exists());
+    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
@@ -160,13 +197,304 @@ fn nothing_outlives_it() {
     ));
     assert_eq!(done.text(), "bye\n");
     assert!(!is_running(&mark));
+    // Double-forked, in a session of its own, deaf to signals.
+    let escape = format!(
+        "(trap '' TERM HUP INT; setsid setsid sh -c 'sleep {mark}' </dev/null >/dev/null 2>&1 &) & \
+         disown 2>/dev/null; echo bye"
+    );
+    assert_eq!(cage.run(&escape).text(), "bye\n");
+    assert!(!is_running(&mark));
+    // The room is below /tmp, so TMPDIR is a folder of this run alone.
+    let left = cage
+        .run("echo $TMPDIR/mine > $TMPDIR/mine; cat $TMPDIR/mine")
+        .text();
     eventually(
         "the private temp folder is gone",
         Duration::from_secs(5),
-        || {
-            let left = cage.run("echo $TMPDIR").text();
-            (!PathBuf::from(left.trim()).exists()).then_some(())
-        },
+        || (!PathBuf::from(left.trim()).exists()).then_some(()),
+    );
+}
+
+/// System calls no shell makes. Each line that is printed is a way out.
+const TRICKS: &str = r#"python3 -c '
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, number, *args):
+    ctypes.set_errno(0)
+    if libc.syscall(number, *args) >= 0: print("possible:", name)
+runner, keeper = int(sys.argv[1]), os.getppid()
+call("ptrace the keeper", 101, 16, keeper, 0, 0)
+call("read memory of the runner", 310, runner, ctypes.create_string_buffer(16), 1, ctypes.create_string_buffer(16), 1, 0)
+fd = libc.syscall(434, runner, 0)
+if fd >= 0:
+    call("steal a descriptor", 438, fd, 0, 0)
+    call("signal by descriptor", 424, fd, 0, 0, 0)
+    call("join its namespaces", 308, fd, 0x10000000)
+call("io_uring", 425, 8, ctypes.create_string_buffer(120))
+call("keyring", 250, 0, -3, 1)
+call("request_key", 249, b"user", b"x", 0, 0)
+call("user namespace", 272, 0x10000000)
+call("user namespace by clone3", 435, ctypes.create_string_buffer((0x10000000).to_bytes(8, "little"), 88), 88)
+call("bpf", 321, 0, 0, 0)
+call("perf", 298, ctypes.create_string_buffer(128), 0, -1, -1, 0)
+call("open by handle", 304, -100, ctypes.create_string_buffer(16), 0)
+call("mount api", 430, b"tmpfs", 0)
+call("chroot", 161, b".")
+call("type into a terminal", 16, 0, 0x5412, b"x")
+call("x32 table", 0x40000000 + 39)
+call("no more processor time for the runner", 302, runner, 0, ctypes.create_string_buffer(16), 0)
+call("its turn on the processor", 144, runner, 5, ctypes.create_string_buffer(4))
+call("the priority of a user", 141, 2, 0, 19)
+call("the priority of the runner", 141, 0, runner, 19)
+call("the disk priority of the runner", 251, 1, runner, 3 << 13)
+call("a call of tomorrow", 463, -100, b"../openclaw.json", 0, b"user.x", ctypes.create_string_buffer(16), 16)
+call("a pair of datagram sockets", 53, 1, 2, 0, ctypes.create_string_buffer(8))
+call("such a pair by its other name", 53, 1, 3 | 0o2000000, 0, ctypes.create_string_buffer(8))
+for path in (f"/proc/{runner}/mem", f"/proc/{runner}/environ", f"/proc/{keeper}/mem", "/proc/self/mem",
+             "/proc/1/root/etc/shadow", "/proc/kcore", "/dev/mem", "/sys/fs/cgroup"):
+    for mode in (os.O_RDONLY, os.O_RDWR):
+        try: os.open(path, mode); print("opened:", path)
+        except OSError: pass
+print("tried")' "#;
+
+#[test]
+fn no_rare_system_call_is_a_way_out() {
+    let test = "no_rare_system_call_is_a_way_out";
+    let Some(cage) = Cage::new(test) else {
+        return;
+    };
+    if cfg!(not(target_arch = "x86_64")) || !has_python(test) {
+        skip(test, "the numbers of the calls are those of x86-64");
+        return;
+    }
+    let done = cage.run(&format!("{TRICKS} {}", cage.runner.pid()));
+    assert_eq!(done.text(), "tried\n", "{done:?}");
+}
+
+#[test]
+fn it_cannot_reach_another_run() {
+    let Some(cage) = Cage::new("it_cannot_reach_another_run") else {
+        return;
+    };
+    let mark = mark(21);
+    let mut other = shell("b", &format!("echo up; sleep {mark}"));
+    other
+        .env
+        .insert("OTHERS_SECRET".into(), "of-the-other".into());
+    let other = cage.runner.begin(other);
+    eventually("the other is up", Duration::from_secs(20), || {
+        is_running(&mark).then_some(())
+    });
+    let done = cage.run(
+        "for p in /proc/[0-9]*; do cat $p/environ; kill -9 ${p#/proc/}; done 2>/dev/null; echo tried",
+    );
+    let text = done.text();
+    assert!(!text.contains("of-the-other"), "{text}");
+    assert!(is_running(&mark), "the other run was killed");
+    drop(other);
+}
+
+#[test]
+fn a_memory_bomb_is_ended_alone_and_in_company() {
+    let test = "a_memory_bomb_is_ended_alone_and_in_company";
+    let Some(cage) = Cage::new(test) else {
+        return;
+    };
+    if !has_python(test) {
+        return;
+    }
+    let limits = RunLimits {
+        memory: Some(128 * 1024 * 1024),
+        ..RunLimits::default()
+    };
+    let done = cage.limited(
+        "python3 -c 'x = bytearray(400 << 20); print(\"took it\")'",
+        limits.clone(),
+    );
+    assert!(!done.text().contains("took it"), "{done:?}");
+    // Each within the limit, all together not.
+    let bomb = "for i in 1 2 3 4 5 6; do \
+         python3 -c 'import time; x = bytearray(b\"x\" * (50 << 20)); time.sleep(9)' & done; wait; \
+         echo survived";
+    let done = cage.limited(bomb, limits);
+    assert!(
+        done.text().contains("more memory than the limit"),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn a_command_that_fills_the_disk_is_ended() {
+    let Some(cage) = Cage::new("a_command_that_fills_the_disk_is_ended") else {
+        return;
+    };
+    // The reserve is more than there is: so only the little that is always allowed is left.
+    let limits = RunLimits {
+        disk_reserve: Some(u64::MAX),
+        ..RunLimits::default()
+    };
+    let fill = "i=0; while [ $i -lt 40 ]; do head -c 8000000 /dev/zero > f$i; sync f$i; i=$((i+1)); \
+                sleep 0.1; done; echo filled";
+    let done = cage.limited(fill, limits);
+    assert!(done.text().contains("disk was nearly full"), "{done:?}");
+}
+
+#[test]
+fn a_delegated_control_group_holds_each_command() {
+    let test = "a_delegated_control_group_holds_each_command";
+    let Some(place) = delegated() else {
+        skip(test, "no control group (v2) can be made here");
+        return;
+    };
+    let dir = crate::harness::Dir::new("group");
+    let socket = dir.path().join("exec.sock");
+    // Moves itself into the group, then becomes the runner.
+    let start = format!(
+        "echo $$ > {0}/cgroup.procs && exec \"$1\" --socket \"$2\"",
+        place.display()
+    );
+    let mut runner = std::process::Command::new("/bin/sh")
+        .args(["-c", &start, "sh", env!("CARGO_BIN_EXE_openclaw-exec")])
+        .arg(&socket)
+        .spawn()
+        .unwrap();
+    eventually("the runner listens", Duration::from_secs(20), || {
+        socket.exists().then_some(())
+    });
+    let client = openclaw::exec::Client::new(socket, Box::new(|| {}));
+    assert!(client.enforces().unwrap().contains(&"cgroup".to_string()));
+    let (send, receive) = std::sync::mpsc::channel();
+    let mark = mark(22);
+    let mut run = shell(
+        "a",
+        &format!(
+            "cat /proc/self/cgroup; setsid sleep {mark} </dev/null >/dev/null 2>&1 & echo bye"
+        ),
+    );
+    run.timeout_ms = 1000;
+    client
+        .run(run, move |event| drop(send.send(event)))
+        .unwrap();
+    let done = crate::runner::outcome(&receive);
+    assert!(done.text().contains("/run-"), "{done:?}");
+    client.kill("a", Duration::ZERO).ok();
+    drop(client);
+    eventually("the command's end", Duration::from_secs(10), || {
+        (!is_running(&mark)).then_some(())
+    });
+    let is_run =
+        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("run-");
+    eventually("the group is removed", Duration::from_secs(10), || {
+        let entries = std::fs::read_dir(&place).unwrap().flatten();
+        (!entries.into_iter().any(|entry| is_run(&entry))).then_some(())
+    });
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    let _ = std::fs::remove_dir(place.join("runner"));
+    std::fs::remove_dir(place).unwrap();
+}
+
+/// A control group marked as delegated, as systemd marks it.
+fn delegated() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let mount = mounts
+        .lines()
+        .find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
+    let place = PathBuf::from(mount.split(' ').nth(1)?).join(format!("openclaw-test-{}", mark(23)));
+    std::fs::create_dir(&place).ok()?;
+    let marked = std::process::Command::new("/usr/bin/python3")
+        .args([
+            "-c",
+            "import os, sys; os.setxattr(sys.argv[1], 'trusted.delegate', b'1')",
+        ])
+        .arg(&place)
+        .status();
+    if !marked.is_ok_and(|status| status.success()) {
+        let _ = std::fs::remove_dir(&place);
+        return None;
+    }
+    Some(place)
+}
+
+#[test]
+fn an_agent_in_the_sandbox_gets_nothing_and_the_gateway_answers() {
+    let test = "an_agent_in_the_sandbox_gets_nothing_and_the_gateway_answers";
+    let gateway = Gateway::with_fake_model();
+    gateway.edit_config(|config| {
+        config["agents"]["defaults"]["sandbox"] =
+            json!({"mode": "all", "workspaceAccess": "rw", "docker": {"pidsLimit": 60}});
+    });
+    gateway.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    let (state, run) = (gateway.state(), gateway.run_dir());
+    let command = format!(
+        "cat {0}/openclaw.json {0}/*/* ~/.openclaw/identity/device.json; \
+         curl -s -m 2 --unix-socket {1}/gateway.sock http://x/health; \
+         curl -s -m 2 http://127.0.0.1:{2}/health; curl -s -m 2 http://localhost:{2}/health; \
+         kill -9 {3} {4}; cat /proc/{3}/environ; \
+         ln -sf {0}/openclaw.json SOUL.md; rm -f TOOLS.md; mkfifo TOOLS.md; \
+         (setsid sh -c 'sleep 1; echo late > late' &) ; \
+         for i in $(seq 100); do sleep 5 & done; echo end; wait",
+        state.display(),
+        run.display(),
+        gateway.port(),
+        gateway.core_pid(),
+        gateway.pid()
+    );
+    gateway.model().reply(Reply::Tools(vec![(
+        "exec".into(),
+        json!({"command": command}),
+    )]));
+    gateway.model().say(&["Done."]);
+    let mut ws = gateway.connect();
+    let params = json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": "e"});
+    let (_, last) = crate::turn::agent(&mut ws, params);
+    assert_eq!(
+        last["payload"]["result"]["payloads"][0]["text"], "Done.",
+        "{last}"
+    );
+    let request = gateway.model().requests().remove(1);
+    let said = request["messages"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .to_string();
+    if said.contains("this kernel does not offer") {
+        skip(test, "this kernel has no Landlock or no seccomp");
+        return;
+    }
+    assert!(
+        said.contains("processes") || said.to_lowercase().contains("fork"),
+        "{said}"
+    );
+    for leaked in [
+        gateway.token(),
+        "\\\"ok\\\":true",
+        "privateKey",
+        "OPENCLAW_",
+    ] {
+        assert!(!said.contains(leaked), "{leaked}: {said}");
+    }
+    ws.call("health", json!({})).unwrap();
+    // What it left in the workspace neither shows the configuration to the next turn nor stops it.
+    gateway.model().say(&["Again."]);
+    let params = json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": "f"});
+    let (_, last) = crate::turn::agent(&mut ws, params);
+    assert_eq!(
+        last["payload"]["result"]["payloads"][0]["text"], "Again.",
+        "{last}"
+    );
+    let request = gateway.model().requests().remove(2)["messages"][0].to_string();
+    assert!(!request.contains(gateway.token()), "{request}");
+    for file in ["SOUL.md", "TOOLS.md"] {
+        let missing = format!("## {file}\\n[MISSING]");
+        assert!(request.contains(&missing), "{missing}: {request}");
+    }
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(
+        !gateway.workspace().join("late").exists(),
+        "something outlived its run"
     );
 }
 

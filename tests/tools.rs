@@ -636,15 +636,34 @@ fn a_sandboxed_session_stays_in_its_room() {
         return;
     }
     assert!(text.contains("in") && !text.contains("the-token"), "{text}");
-    house.config["agents"]["defaults"]["sandbox"]["docker"] = json!({"image": "x"});
-    let said = house.error("exec", json!({"command": "true"}));
-    assert!(said.contains("no Docker backend yet"), "{said}");
+    // What a container would be given holds for the kernel's sandbox, too.
+    let docker = json!({"image": "x", "ulimits": {"nofile": 77, "fsize": 4096}});
+    house.config["agents"]["defaults"]["sandbox"]["docker"] = docker;
+    let limited = json!({"command": "ulimit -n; head -c 9999 /dev/zero > big"});
+    house.call("exec", limited.clone());
+    assert!(text_of(&house.call("exec", limited).content).contains("77"));
+    let big = std::fs::metadata(house.workspace().join("big")).unwrap();
+    assert_eq!(big.len(), 4096);
+    // The workspace can be read and not written; the folder it works in is its own.
+    house.config["agents"]["defaults"]["sandbox"] = json!({"mode": "all", "workspaceAccess": "ro"});
+    let at = |name: &str| house.workspace().join(name).display().to_string();
+    let seen = house.text("exec", json!({"command": format!("cat {}", at("a/b"))}));
+    assert_eq!(seen, "in");
+    assert_eq!(house.text("read", json!({"path": at("a/b")})), "in");
+    // With ro there are no tools that write at all.
+    let refused = house.call("write", json!({"path": at("a/b"), "content": "out"}));
+    assert!(refused.is_error, "{refused:?}");
+    let text = house.call(
+        "exec",
+        json!({"command": format!("echo x > {}; echo y > y; cat y", at("c"))}),
+    );
+    assert!(text_of(&text.content).contains('y') && !house.workspace().join("c").exists());
     // A room of its own: the workspace is not in it.
     house.config = json!({"agents": {"defaults": {"sandbox": {"mode": "non-main"}}}});
     house.key = "agent:main:group".into();
     let text = house.text("exec", json!({"command": "pwd; ls"}));
     assert!(
-        text.contains("/state/sandboxes/agent-main-") && !text.contains("link"),
+        text.contains("/.openclaw/sandboxes/agent-main-0d71ad7a") && !text.contains("link"),
         "{text}"
     );
 }

@@ -1,8 +1,10 @@
 //! An agent's workspace: the folder with the files that say who the agent is. Creates what is
 //! missing, and reads what goes into the system prompt.
 
+use crate::base::sys::beneath::{self, How, NONBLOCK};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -65,14 +67,15 @@ pub fn create(dir: &Path, skip_files: bool) -> io::Result<()> {
 }
 
 /// Reads the files of the prompt, each cut to `max_chars`. Files with nothing in them are left out.
-pub fn load(dir: &Path, subagent: bool, max_chars: usize) -> Vec<Injected> {
+/// `fenced` as for `open`.
+pub fn load(dir: &Path, subagent: bool, max_chars: usize, fenced: bool) -> Vec<Injected> {
     let always = TEMPLATES
         .iter()
         .map(|(name, _)| *name)
         .chain([BOOTSTRAP])
         .filter(|name| !subagent || SUBAGENT_FILES.contains(name));
     let mut out: Vec<Injected> = always
-        .filter_map(|name| read(dir, name, max_chars))
+        .filter_map(|name| read(dir, name, max_chars, fenced))
         .collect();
     if !subagent {
         let mut seen: Option<PathBuf> = None;
@@ -82,7 +85,7 @@ pub fn load(dir: &Path, subagent: bool, max_chars: usize) -> Vec<Injected> {
                 continue;
             };
             if seen.as_ref() != Some(&real) {
-                out.extend(read(dir, name, max_chars));
+                out.extend(read(dir, name, max_chars, fenced));
                 seen = Some(real);
             }
         }
@@ -119,10 +122,32 @@ fn write_missing(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-fn read(dir: &Path, name: &str, max_chars: usize) -> Option<Injected> {
+/// Opens a plain file of the workspace; nothing else, and never waits for whoever writes a FIFO.
+/// `fenced`: sandboxed commands may have written the workspace, so a link that leads out of it is
+/// not followed: the file behind it is one that they could not read.
+pub fn open(dir: &Path, name: &str, fenced: bool) -> io::Result<File> {
+    let path = dir.join(name);
+    let file = if fenced {
+        let (root, target) = (dir.canonicalize()?, path.canonicalize()?);
+        let below = target.strip_prefix(&root);
+        let below = below.map_err(|_| io::Error::from(io::ErrorKind::PermissionDenied))?;
+        // Without following links: what stands at the name now may be another than a moment ago.
+        beneath::open(&File::open(&root)?, below, How::Read)?
+    } else {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(NONBLOCK).open(path)?
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(file)
+}
+
+fn read(dir: &Path, name: &str, max_chars: usize, fenced: bool) -> Option<Injected> {
     let path = dir.join(name);
     let mut bytes = Vec::new();
-    let text = match File::open(&path).and_then(|f| f.take(MAX_READ).read_to_end(&mut bytes)) {
+    let file = open(dir, name, fenced);
+    let text = match file.and_then(|f| f.take(MAX_READ).read_to_end(&mut bytes)) {
         Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => {
             return Some(Injected {
@@ -228,13 +253,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_file_of_a_fenced_workspace_is_missing_and_nothing_waits_for_a_fifo() {
+        let base = crate::base::id::temp_dir("workspace");
+        let dir = base.join("w");
+        fs::create_dir(&dir).unwrap();
+        fs::write(base.join("secret"), "s").unwrap();
+        fs::write(dir.join("here"), "h").unwrap();
+        std::os::unix::fs::symlink(base.join("secret"), dir.join("SOUL.md")).unwrap();
+        std::os::unix::fs::symlink("here", dir.join("USER.md")).unwrap();
+        let made = Command::new("mkfifo").arg(dir.join("TOOLS.md")).status();
+        assert!(made.unwrap().success());
+        let text = |name: &str, fenced| read(&dir, name, 20, fenced).unwrap();
+        assert!(text("SOUL.md", true).missing);
+        assert_eq!(text("SOUL.md", false).content, "s");
+        assert_eq!(text("USER.md", true).content, "h");
+        assert!(text("TOOLS.md", true).missing && text("TOOLS.md", false).missing);
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
     fn files_are_injected_in_order_with_markers() {
         let dir = crate::base::id::temp_dir("workspace");
         fs::write(dir.join("AGENTS.md"), "a\n\n").unwrap();
         fs::write(dir.join("SOUL.md"), " \n").unwrap();
         fs::write(dir.join("TOOLS.md"), "0123456789".repeat(3)).unwrap();
         fs::write(dir.join("MEMORY.md"), "m").unwrap();
-        let files = load(&dir, false, 20);
+        let files = load(&dir, false, 20, false);
         let names: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(
             names,
@@ -256,7 +300,7 @@ mod tests {
                 .starts_with("01234567890123\n[...truncated, read TOOLS.md for full content...]\n…(truncated TOOLS.md: kept 14+4 chars of 30)…\n6789")
         );
         assert!(files[2].missing && files[2].content.starts_with("[MISSING] Expected at: "));
-        assert_eq!(load(&dir, true, 20).len(), 2);
+        assert_eq!(load(&dir, true, 20, false).len(), 2);
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -28,6 +28,7 @@ pub mod profile;
 pub mod refusal;
 pub mod reload;
 pub mod rules;
+pub mod sandbox;
 pub mod schema;
 pub mod secrets;
 pub mod substitute;

@@ -125,7 +125,12 @@ pub struct Sandbox {
     pub mode: Option<String>,
     /// `none`, `ro`, `rw`.
     pub workspace_access: Option<String>,
-    pub docker: Option<Value>,
+    /// `session`, `agent`, `shared`.
+    pub scope: Option<String>,
+    /// The older way to say `session` or `shared`.
+    pub per_session: Option<bool>,
+    pub workspace_root: Option<String>,
+    pub docker: Option<Map<String, Value>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

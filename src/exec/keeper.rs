@@ -7,8 +7,10 @@
 //!
 //! It talks with the runner over a socket: five bytes a message, a tag and a number.
 
-use super::sandbox::{self, Prepared};
+use super::group::{Group, Home};
+use super::sandbox;
 use super::tree;
+use super::watch::Watch;
 use crate::base::sys::child::{self, Ending, Reaped};
 use crate::base::sys::limits::Limit;
 use crate::base::sys::peer;
@@ -29,16 +31,12 @@ pub const STARTED: u8 = b'S';
 pub const FAILED: u8 = b'F';
 pub const EXITED: u8 = b'X';
 pub const SIGNALLED: u8 = b'G';
-/// It had more processes than it may and is killed.
-pub const CROWDED: u8 = b'C';
+/// It has more of something than it may and is killed. The number says of what, see `watch::Excess`.
+pub const EXCESS: u8 = b'C';
 /// From the runner: TERM, then KILL after so many milliseconds.
 pub const END: u8 = b'K';
 pub const MESSAGE: usize = 5;
 
-/// How often the number of processes is looked at: often at first and while it grows, else rarely.
-/// A fork bomb makes some hundreds meanwhile.
-const COUNT_SOONEST: Duration = Duration::from_millis(4);
-const COUNT_LATEST: Duration = Duration::from_millis(64);
 /// Pause between two passes of killing.
 const KILL_EVERY: Duration = Duration::from_millis(10);
 /// Killing is given up after this: what is left is not ours to kill (set-uid programs).
@@ -59,28 +57,20 @@ enum Phase {
     Kill { until: Instant },
 }
 
-/// Watches that a command has no more processes than it may. The kernel's own limit (RLIMIT_NPROC)
-/// counts per user, and does not hold for root.
-struct Crowd {
-    most: u64,
-    /// Of the whole machine: a cheap sign that a closer look is due.
-    before: u64,
-    pause: Duration,
-}
-
 struct Keeper {
     control: UnixStream,
     signals: Signals,
     main: u32,
     temp: Option<PathBuf>,
-    crowd: Option<Crowd>,
+    watch: Option<Watch>,
+    group: Option<Group>,
     phase: Phase,
     /// Nothing may outlive a sandboxed command.
     sandboxed: bool,
 }
 
 /// The whole life of the forked process.
-pub fn keep(control: UnixStream, run: &Run, ends: Ends) -> ! {
+pub fn keep(control: UnixStream, run: &Run, ends: Ends, home: Option<&Home>) -> ! {
     reaper::close_others(&[
         control.as_raw_fd(),
         ends.input.as_raw_fd(),
@@ -88,15 +78,21 @@ pub fn keep(control: UnixStream, run: &Run, ends: Ends) -> ! {
     ]);
     reaper::set_name(c"exec-keeper");
     let mut prepared = None;
-    let started = start(run, ends, &mut prepared);
+    let mut group = home.and_then(|home| home.group(std::process::id(), &run.limits));
+    let started = start(run, ends, group.as_mut(), &mut prepared);
     match started {
         Ok((main, signals)) => {
+            let watch = run.sandbox.as_ref().and_then(|sandbox| {
+                let places = sandbox.write.iter().chain(&prepared).cloned();
+                Watch::new(&run.limits, places.collect())
+            });
             let mut keeper = Keeper {
                 control,
                 signals,
                 main,
                 temp: prepared,
-                crowd: run.limits.processes.map(Crowd::new),
+                watch,
+                group,
                 phase: Phase::Wait,
                 sandboxed: run.sandbox.is_some(),
             };
@@ -115,12 +111,18 @@ pub fn keep(control: UnixStream, run: &Run, ends: Ends) -> ! {
             if let Some(temp) = prepared {
                 let _ = std::fs::remove_dir_all(temp);
             }
+            drop(group);
         }
     }
     reaper::leave(0)
 }
 
-fn start(run: &Run, ends: Ends, temp: &mut Option<PathBuf>) -> Result<(u32, Signals), String> {
+fn start(
+    run: &Run,
+    ends: Ends,
+    group: Option<&mut Group>,
+    temp: &mut Option<PathBuf>,
+) -> Result<(u32, Signals), String> {
     let own = || {
         process::adopt_orphans()?;
         process::forbid_dumps()?;
@@ -140,13 +142,14 @@ fn start(run: &Run, ends: Ends, temp: &mut Option<PathBuf>) -> Result<(u32, Sign
         ))
         .stdin(ends.input)
         .stdout(ends.output);
-    if let Some(Prepared { temp: folder, .. }) = &prepared {
-        command.env("TMPDIR", folder);
-        *temp = Some(folder.clone());
+    if let Some(prepared) = &prepared {
+        command.env("TMPDIR", &prepared.scratch);
+        *temp = Some(prepared.temp.clone());
     }
     let setup = Setup {
         terminal: ends.terminal,
         limits: limits(&run.limits),
+        group: group.and_then(Group::entrance),
         cage: prepared.map(|prepared| prepared.cage),
     };
     prepare(&mut command, setup);
@@ -168,35 +171,11 @@ fn limits(wanted: &RunLimits) -> Vec<Limit> {
     limits
 }
 
-impl Crowd {
-    fn new(most: u64) -> Crowd {
-        Crowd {
-            most,
-            before: reaper::count_all(),
-            pause: COUNT_SOONEST,
-        }
-    }
-
-    fn is_too_big(&mut self) -> bool {
-        // A quarter of the limit at once is suspicious; slow growth is seen at the latest when the
-        // sum of it is.
-        let now = reaper::count_all();
-        if now < self.before.saturating_add(self.most / 4) {
-            self.pause = (self.pause * 2).min(COUNT_LATEST);
-            self.before = self.before.min(now);
-            return false;
-        }
-        self.before = now;
-        self.pause = COUNT_SOONEST;
-        tree::below(std::process::id()).len() as u64 > self.most
-    }
-}
-
 impl Keeper {
     fn watch(&mut self) {
         loop {
             let wait = match self.phase {
-                Phase::Wait => self.crowd.as_ref().map(|crowd| crowd.pause),
+                Phase::Wait => self.watch.as_ref().map(Watch::pause),
                 Phase::Terminate { until } => Some(until.saturating_duration_since(Instant::now())),
                 Phase::Kill { .. } => Some(KILL_EVERY),
             };
@@ -220,8 +199,8 @@ impl Keeper {
             }
             match self.phase {
                 Phase::Wait => {
-                    if self.crowd.as_mut().is_some_and(Crowd::is_too_big) {
-                        self.tell(CROWDED, 0);
+                    if let Some(excess) = self.watch.as_mut().and_then(Watch::look) {
+                        self.tell(EXCESS, excess.number());
                         self.end(Duration::ZERO);
                     }
                 }
@@ -279,6 +258,10 @@ impl Keeper {
             _ if grace.is_zero() => {
                 let until = Instant::now() + KILL_FOR;
                 self.phase = Phase::Kill { until };
+                // At once and whole, where the kernel can; what it can not, one by one.
+                if let Some(group) = &self.group {
+                    group.kill();
+                }
                 tree::kill(std::process::id());
             }
             _ => {
@@ -296,7 +279,8 @@ impl Keeper {
         let _ = (&self.control).write_all(&message);
     }
 
-    fn tidy(&self) {
+    fn tidy(&mut self) {
+        self.group = None;
         if let Some(temp) = &self.temp {
             // What a hostile command made undeletable stays in the temp folder; it is private.
             let _ = std::fs::remove_dir_all(temp);

@@ -19,6 +19,7 @@
 //! were in its memory.
 
 pub mod client;
+mod group;
 mod keeper;
 mod link;
 mod main;
@@ -26,6 +27,7 @@ mod run;
 mod sandbox;
 mod serve;
 mod tree;
+mod watch;
 
 pub use client::{Client, Event};
 pub use main::main;

@@ -1,6 +1,8 @@
 //! One command as the runner sees it: its keeper, its output, its input.
 
+use super::group::Home;
 use super::keeper::{self, Ends, MESSAGE};
+use super::watch::Excess;
 use crate::base::sys::{pty, reaper};
 use crate::wire::exec::{FromRunner, OUTPUT_CHUNK, Run};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -47,7 +49,7 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(run: &Run) -> io::Result<Running> {
+    pub fn start(run: &Run, home: Option<&Home>) -> io::Result<Running> {
         let (ours, theirs) = UnixStream::pair()?;
         let (input, output, ends) = match run.pty {
             Some(size) => {
@@ -73,7 +75,7 @@ impl Running {
         reaper::set_nonblocking(&input)?;
         reaper::set_nonblocking(&output)?;
         let pid = match reaper::fork()? {
-            reaper::Fork::Child => keeper::keep(theirs, run, ends),
+            reaper::Fork::Child => keeper::keep(theirs, run, ends, home),
             reaper::Fork::Parent { child } => child,
         };
         ours.set_nonblocking(true)?;
@@ -173,12 +175,10 @@ impl Running {
                 }
                 keeper::EXITED => self.end = Some((Some(value as i32), None)),
                 keeper::SIGNALLED => self.end = Some((None, Some(value as i32))),
-                keeper::CROWDED => {
+                keeper::EXCESS => {
                     self.ending = true;
-                    said.push(output(
-                        &self.id,
-                        b"\n[ended: it had more processes than the limit allows]\n",
-                    ));
+                    let what = Excess::what(value);
+                    said.push(output(&self.id, format!("\n[ended: {what}]\n").as_bytes()));
                 }
                 keeper::FAILED => {
                     used += value as usize;

@@ -1,5 +1,6 @@
 //! The runner's loop: one poll over the listener, the core, the signals and every command.
 
+use super::group::Home;
 use super::link::Link;
 use super::run::Running;
 use super::{sandbox, tree};
@@ -31,6 +32,8 @@ pub struct Server {
     signals: Signals,
     link: Option<Link>,
     runs: Vec<Running>,
+    /// Where commands get control groups of their own; `None`: nowhere.
+    home: Option<Home>,
     /// A keeper was killed: what it kept is ours now, and is killed.
     strays: bool,
     /// When to end.
@@ -56,6 +59,7 @@ impl Server {
             signals,
             link: None,
             runs: Vec::new(),
+            home: Home::find(),
             strays: false,
             until: None,
         })
@@ -149,10 +153,13 @@ impl Server {
                 self.drop_link();
             }
         }
-        while let Reaped::Child(_, status) = child::reap() {
+        while let Reaped::Child(pid, status) = child::reap() {
             // A keeper that was killed leaves its processes to us.
             if matches!(status, Ending::Signal(_)) {
                 self.strays = true;
+                if let Some(home) = &self.home {
+                    home.end(pid);
+                }
             }
         }
     }
@@ -170,7 +177,7 @@ impl Server {
         let hello = FromRunner::Hello {
             protocol: version::EXEC,
             pid: std::process::id(),
-            enforces: sandbox::enforces(),
+            enforces: self.enforces(),
         };
         self.link = Link::new(stream).ok();
         self.say(&hello);
@@ -190,6 +197,15 @@ impl Server {
             // Not visible to us: then it cannot be below us either, all of which we see.
             Some(false) | None => Ok(()),
         }
+    }
+
+    fn enforces(&self) -> Vec<String> {
+        let mut enforces = sandbox::enforces();
+        if let Some(home) = &self.home {
+            enforces.push("cgroup".into());
+            enforces.extend(home.controllers().map(|name| format!("cgroup.{name}")));
+        }
+        enforces
     }
 
     fn receive(&mut self) {
@@ -237,7 +253,7 @@ impl Server {
         } else if self.runs.len() >= MAX_RUNS {
             Some(format!("{MAX_RUNS} commands are running already"))
         } else {
-            match Running::start(run) {
+            match Running::start(run, self.home.as_ref()) {
                 Ok(running) => {
                     self.runs.push(running);
                     None

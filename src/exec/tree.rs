@@ -47,6 +47,18 @@ pub fn threads_of(uid: u32) -> u64 {
     .sum()
 }
 
+/// Bytes of memory that the descendants of `root` have now and that no file can give back. What they
+/// share is counted for each.
+pub fn memory_below(root: u32) -> u64 {
+    let held = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let kib = |line: &str| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok();
+        let counts = |line: &&str| line.starts_with("RssAnon:") || line.starts_with("RssShmem:");
+        Some(status.lines().filter(counts).filter_map(kib).sum::<u64>() * 1024)
+    };
+    below(root).into_iter().filter_map(held).sum()
+}
+
 /// TERM to everything below `root`. Stopped processes are woken, or they would not notice.
 pub fn terminate(root: u32) {
     for pid in below(root) {

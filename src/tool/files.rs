@@ -51,7 +51,7 @@ impl Files {
         };
         let absolute = tidy(&absolute);
         if let Some(room) = &self.room {
-            if !absolute.starts_with(&room.root) {
+            if room.holder(&absolute).is_none() {
                 let root = room.root.display();
                 return Err(Error(format!(
                     "Path escapes sandbox root ({root}): {given}"
@@ -105,8 +105,8 @@ impl Files {
     /// Replaces the content, making the file and its folders when missing.
     pub fn save(&self, target: &Target, content: &[u8]) -> Result<(), Error> {
         let file = match &self.room {
-            Some(room) if !room.writable => {
-                return Err("The sandbox's workspace is read-only (workspaceAccess ro).".into());
+            Some(room) if !target.absolute.starts_with(&room.root) => {
+                return Err("The agent's workspace is read-only here (workspaceAccess ro).".into());
             }
             Some(room) => self.create_beneath(room, target),
             None => create(&target.absolute),
@@ -117,14 +117,16 @@ impl Files {
     }
 
     fn create_beneath(&self, room: &Room, target: &Target) -> io::Result<File> {
-        if let Some(parent) = relative(room, target).parent() {
-            beneath::create_folders(&File::open(&room.root)?, parent)?;
+        let (folder, path) = relative(room, target);
+        if let Some(parent) = path.parent() {
+            beneath::create_folders(&File::open(folder)?, parent)?;
         }
         self.beneath(room, target, How::Write)
     }
 
     fn beneath(&self, room: &Room, target: &Target, how: How) -> io::Result<File> {
-        beneath::open(&File::open(&room.root)?, relative(room, target), how)
+        let (folder, path) = relative(room, target);
+        beneath::open(&File::open(folder)?, path, how)
     }
 }
 
@@ -140,11 +142,12 @@ fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn relative<'a>(room: &Room, target: &'a Target) -> &'a Path {
-    target
-        .absolute
-        .strip_prefix(&room.root)
-        .expect("a target lies below its room, see Files::target")
+/// The folder of the room a target lies in, and its path from there.
+fn relative<'a>(room: &'a Room, target: &'a Target) -> (&'a Path, &'a Path) {
+    let folder = room.holder(&target.absolute);
+    let folder = folder.expect("a target lies in its room, see Files::target");
+    let path = target.absolute.strip_prefix(folder);
+    (folder, path.expect("its holder is what it starts with"))
 }
 
 /// The words of a system error as Node.js says them: models know them well.

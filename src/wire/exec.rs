@@ -71,7 +71,7 @@ pub struct Sandbox {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RunLimits {
-    /// Data and address space of each process, bytes.
+    /// Writable memory of each process, and of all processes of the command together, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// Largest file it may write, bytes.
@@ -85,6 +85,12 @@ pub struct RunLimits {
     /// CPU seconds of each process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<u64>,
+    /// Thousandths of a processor that the command may use; only where it has a control group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u64>,
+    /// Bytes that must stay free on the disks it can write to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_reserve: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,7 +101,8 @@ pub enum FromRunner {
         protocol: u32,
         pid: u32,
         /// What this kernel can enforce: `landlock`, `seccomp`, `signals` (no signal leaves the
-        /// sandbox, yet those inside work).
+        /// sandbox, yet those inside work), `namespaces` (private temp folders and loopback),
+        /// `cgroup` (a run is killed at once) with `cgroup.pids`, `cgroup.memory`, `cgroup.cpu`.
         enforces: Vec<String>,
     },
     Started {

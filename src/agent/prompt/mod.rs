@@ -8,7 +8,7 @@ mod sections;
 use super::workspace::Injected;
 use crate::model::{Target, ToolSpec};
 use crate::wire::gateway::agent::{Report, ReportFile, ReportPrompt, ReportTool, ReportTools};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A window below this leaves no room for the full prompt and the tools' schemas.
 const SMALL_WINDOW: u64 = 16_000;
@@ -43,7 +43,7 @@ pub struct Inputs<'a> {
     /// From the caller: a group's introduction, a sub-agent's brief.
     pub extra: Option<&'a str>,
     pub heartbeat: Option<&'a str>,
-    pub sandbox: Option<Sandbox<'a>>,
+    pub sandbox: Option<Sandbox>,
     pub machine: Machine<'a>,
     pub default_model: &'a str,
     pub channel: Option<&'a str>,
@@ -53,9 +53,11 @@ pub struct Inputs<'a> {
 }
 
 /// Where the agent's commands run when they are confined.
-#[derive(Clone, Copy, Debug)]
-pub struct Sandbox<'a> {
-    pub workspace_access: &'a str,
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    pub workspace_access: &'static str,
+    /// Where it works when that is not the workspace.
+    pub folder: Option<PathBuf>,
     pub network: bool,
 }
 
@@ -119,7 +121,7 @@ pub fn build(inputs: &Inputs, target: &Target) -> Prompt {
         parts.push(sections::DATE_HINT.into());
     }
     parts.push(sections::workspace(inputs));
-    if let Some(sandbox) = inputs.sandbox {
+    if let Some(sandbox) = &inputs.sandbox {
         parts.push(sections::sandbox(sandbox, inputs.workspace));
     }
     if full {

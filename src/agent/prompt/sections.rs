@@ -153,15 +153,19 @@ pub fn workspace(inputs: &Inputs) -> String {
     text
 }
 
-pub fn sandbox(sandbox: Sandbox, workspace: &Path) -> String {
+pub fn sandbox(sandbox: &Sandbox, workspace: &Path) -> String {
     let files = match sandbox.workspace_access {
         "rw" => "readable and writable",
         "ro" => "readable, not writable",
         _ => "not reachable",
     };
     let network = if sandbox.network { "on" } else { "off" };
+    let own = sandbox.folder.as_ref().map_or(String::new(), |folder| {
+        let folder = folder.display();
+        format!(" File tools and commands work in {folder}, which is theirs to write.")
+    });
     format!(
-        "## Sandbox\nYour commands run confined by the kernel: they see the system's programs and the folders granted to them, not the user's other files.\nThe workspace {} is {files} for them. Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it.",
+        "## Sandbox\nYour commands run confined by the kernel: they see the system's programs and the folders granted to them, not the user's other files.\nThe workspace {} is {files} for them.{own} Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it.",
         workspace.display()
     )
 }

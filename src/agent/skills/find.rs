@@ -2,11 +2,13 @@
 //! them changed.
 
 use super::{Skill, Source};
+use crate::base::sys::beneath::NONBLOCK;
 use crate::config::{Paths, Snapshot};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -181,7 +183,10 @@ fn add(file: &Path, dir: &Path, source: Source, marks: &mut Vec<Mark>) -> bool {
 /// The lines between the first two `---`.
 fn front(file: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
-    File::open(file)?.take(MAX_FRONT).read_to_end(&mut bytes)?;
+    // It was a file a moment ago; a FIFO by now must not hold us.
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(NONBLOCK).open(file)?;
+    file.take(MAX_FRONT).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
     let text = text.trim_start_matches('\u{feff}');
     let Some(rest) = text.strip_prefix("---\n") else {

@@ -16,9 +16,10 @@ type Resource = libc::__rlimit_resource_t;
 type Resource = libc::c_int;
 
 impl Limit {
-    /// Address space, bytes.
+    /// Memory of a process that is its own and writable, bytes. Address space that is only reserved
+    /// does not count: runtimes reserve far more than they use.
     pub fn memory(most: u64) -> Limit {
-        Limit::new(libc::RLIMIT_AS, most)
+        Limit::new(libc::RLIMIT_DATA, most)
     }
 
     /// The largest file written, bytes.

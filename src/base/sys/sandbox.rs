@@ -2,6 +2,7 @@
 //! that runs after the fork is async-signal-safe: it was prepared before.
 
 use super::limits::Limit;
+use super::namespace::{self, Plan};
 use super::{pty, signals};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,11 +16,15 @@ pub struct Setup {
     /// Descriptor 0 is a terminal and becomes the controlling one.
     pub terminal: bool,
     pub limits: Vec<Limit>,
+    /// `cgroup.procs` of the group it belongs to, open for writing.
+    pub group: Option<OwnedFd>,
     pub cage: Option<Cage>,
 }
 
 /// The kernel's fences, made before the fork.
 pub struct Cage {
+    /// `None` where the kernel has none for us.
+    pub namespaces: Option<Plan>,
     /// A Landlock ruleset.
     pub ruleset: OwnedFd,
     pub filter: Filter,
@@ -70,6 +75,14 @@ pub fn prepare(command: &mut Command, setup: Setup) {
                 u32::MAX,
                 libc::CLOSE_RANGE_CLOEXEC,
             );
+            if let Some(group) = &setup.group {
+                // Zero is whoever writes it.
+                let zero = b"0";
+                if libc::write(group.as_raw_fd(), zero.as_ptr().cast(), zero.len()) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            namespace::go_first_when_memory_is_short();
             for limit in &setup.limits {
                 limit.apply()?;
             }
@@ -83,6 +96,9 @@ pub fn prepare(command: &mut Command, setup: Setup) {
 
 impl Cage {
     fn enter(&self) -> io::Result<()> {
+        if let Some(plan) = &self.namespaces {
+            plan.enter()?;
+        }
         drop_capabilities()?;
         // SAFETY: system calls with numbers and a descriptor we own.
         unsafe {

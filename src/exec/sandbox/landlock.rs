@@ -84,13 +84,14 @@ const SETTINGS: &[&str] = &[
 
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/tty"];
 
-pub fn ruleset(sandbox: &Sandbox, temp: &Path) -> Result<OwnedFd, String> {
+/// `network`: connections are somebody else's to fence.
+pub fn ruleset(sandbox: &Sandbox, temp: &Path, network: bool) -> Result<OwnedFd, String> {
     let said = |err: &dyn Display| format!("Landlock: {err}");
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))
         .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
         .map_err(|err| said(&err))?;
-    if !sandbox.network {
+    if !network {
         // Sockets are refused by seccomp already; this holds for one that was handed in.
         rules = rules
             .handle_access(AccessNet::from_all(KNOWN))

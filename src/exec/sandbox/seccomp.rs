@@ -108,6 +108,28 @@ const SIGNALS: &[i64] = &[
     libc::SYS_pidfd_send_signal,
 ];
 
+/// Commands of fcntl(2) and requests of ioctl(2) that let the kernel send a signal to any process of
+/// our user.
+const SIGNALS_BY_FILE: &[i32] = &[libc::F_SETOWN, F_SETSIG, F_SETOWN_EX];
+const F_SETSIG: i32 = 10;
+const F_SETOWN_EX: i32 = 15;
+const FIOSETOWN: i32 = 0x8901;
+const SIOCSPGRP: i32 = 0x8902;
+
+/// Calls whose first argument names a process of our user, which may be the gateway's: its limits
+/// (one of no CPU time kills it) and its turn on a processor. Zero is the caller.
+const ON_OTHERS: &[i64] = &[
+    libc::SYS_prlimit64,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+];
+
+/// The last call that was looked at (mseal, Linux 6.10). Numbers are the same on all processors from
+/// 424 on; what comes later answers ENOSYS, as on the kernels before it.
+const LAST_KNOWN: u32 = 462;
+
 const NAMESPACES: &[i32] = &[
     libc::CLONE_NEWUSER,
     libc::CLONE_NEWNS,
@@ -145,11 +167,37 @@ pub fn filter(gaps: &Gaps) -> Result<Filter, String> {
     // Typing into a terminal on somebody's behalf.
     let typing = one(condition(1, Op::Eq, TIOCSTI)?)?;
     let console = one(condition(1, Op::Eq, TIOCLINUX)?)?;
-    rules.insert(libc::SYS_ioctl, vec![typing, console]);
+    let mut ioctl = vec![typing, console];
+    for call in ON_OTHERS {
+        rules.insert(*call, vec![one(condition(0, Op::Ne, 0)?)?]);
+    }
+    // (kind, which): which is a process, a group or a user; what is not the caller's own is refused.
+    for (call, user) in [
+        (libc::SYS_setpriority, PRIO_USER),
+        (libc::SYS_ioprio_set, IOPRIO_USER),
+    ] {
+        let others = one(condition(1, Op::Ne, 0)?)?;
+        rules.insert(call, vec![one(condition(0, Op::Eq, user)?)?, others]);
+    }
+    // A pair of datagram sockets can be pointed elsewhere later, at a socket of the system's.
+    let pairs = [libc::SOCK_DGRAM, libc::SOCK_RAW]
+        .map(|kind| one(masked(1, SOCK_KIND, kind)?))
+        .into_iter()
+        .collect::<Result<Vec<_>, String>>()?;
+    rules.insert(libc::SYS_socketpair, pairs);
     let mut absent = ABSENT.to_vec();
     if !gaps.signals {
         rules.extend(SIGNALS.iter().map(|call| (*call, Vec::new())));
+        let by_file = SIGNALS_BY_FILE
+            .iter()
+            .map(|command| one(condition(1, Op::Eq, *command)?))
+            .collect::<Result<Vec<_>, String>>()?;
+        rules.insert(libc::SYS_fcntl, by_file);
+        for request in [FIOSETOWN, SIOCSPGRP] {
+            ioctl.push(one(condition(1, Op::Eq, request)?)?);
+        }
     }
+    rules.insert(libc::SYS_ioctl, ioctl);
     if !gaps.truncate {
         old_truncation(&mut rules)?;
         absent.push(libc::SYS_openat2);
@@ -180,6 +228,11 @@ fn old_truncation(rules: &mut Rules) -> Result<(), String> {
 /// Requests of ioctl(2); the kernel reads 32 bits of them.
 const TIOCSTI: i32 = 0x5412;
 const TIOCLINUX: i32 = 0x541c;
+/// First argument of setpriority(2) and of ioprio_set(2): all processes of a user.
+const PRIO_USER: i32 = 2;
+const IOPRIO_USER: i32 = 3;
+/// The kind of a socket, without its flags.
+const SOCK_KIND: i32 = 0xf;
 
 fn condition(argument: u8, op: Op, value: i32) -> Result<Condition, String> {
     Condition::new(argument, Len::Dword, op, u64::from(value as u32))
@@ -196,14 +249,13 @@ fn one(condition: Condition) -> Result<Rule, String> {
 }
 
 /// The instructions before seccompiler's own, for a second answer (ENOSYS): each call of `absent`,
-/// and on x86-64 the whole x32 table, whose numbers no rule above has.
+/// and all numbers above those we know, which on x86-64 are also the whole x32 table.
 fn head(absent: &[i64]) -> Vec<sock_filter> {
     // linux/bpf_common.h: load a word at an absolute offset; jumps; return a constant.
     const LOAD: u16 = 0x20;
     const JUMP_EQUAL: u16 = 0x15;
     const JUMP_AT_LEAST: u16 = 0x35;
     const RETURN: u16 = 0x06;
-    const X32: u32 = 0x4000_0000;
     let instruction = |code, jt, jf, k| sock_filter { code, jt, jf, k };
     // struct seccomp_data begins with the call's number.
     let mut head = vec![instruction(LOAD, 0, 0, 0)];
@@ -218,10 +270,8 @@ fn head(absent: &[i64]) -> Vec<sock_filter> {
         head.push(instruction(JUMP_EQUAL, 0, 1, number));
         head.push(refuse.clone());
     }
-    if cfg!(target_arch = "x86_64") {
-        head.push(instruction(JUMP_AT_LEAST, 0, 1, X32));
-        head.push(refuse);
-    }
+    head.push(instruction(JUMP_AT_LEAST, 0, 1, LAST_KNOWN + 1));
+    head.push(refuse);
     head
 }
 

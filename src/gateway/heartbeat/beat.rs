@@ -6,6 +6,7 @@ use super::super::sessions::{self, Touch};
 use super::super::turns::{self, Ending, Start};
 use crate::agent::inbound;
 use crate::agent::lane::MAIN;
+use crate::agent::workspace;
 use crate::base::{id, time};
 use crate::config::Config;
 use crate::config::agents::Heartbeat;
@@ -96,9 +97,9 @@ fn plan(core: &Arc<Core>, agent: &str, reason: &str) -> Result<Plan, &'static st
         return Err(IN_FLIGHT);
     }
     let key = session(core, agent, &beat);
-    let workspace = config.workspace(agent, core.config.paths());
+    let folder = config.workspace(agent, core.config.paths());
     let called = is_command(reason) || core.system_events.is_asked(&key);
-    if !called && has_empty_list(&workspace) {
+    if !called && has_empty_list(&folder) {
         skip(core, EMPTY_FILE, began);
         return Err(EMPTY_FILE);
     }
@@ -145,9 +146,10 @@ fn session(core: &Core, agent: &str, beat: &Heartbeat) -> String {
 }
 
 /// There is a list and it has no task; without a list the model decides.
-fn has_empty_list(workspace: &Path) -> bool {
+fn has_empty_list(folder: &Path) -> bool {
     let mut text = String::new();
-    let read = std::fs::File::open(workspace.join("HEARTBEAT.md"))
+    // What it says is shown to nobody, so a link may lead anywhere.
+    let read = workspace::open(folder, "HEARTBEAT.md", false)
         .and_then(|file| file.take(MAX_LIST).read_to_string(&mut text));
     read.is_ok() && is_empty(&text)
 }

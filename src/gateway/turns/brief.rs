@@ -5,6 +5,7 @@ use crate::agent::prompt::{self, Inputs, Machine, Mode, Prompt, Sandbox};
 use crate::agent::workspace::{self, Injected};
 use crate::base::time::now_ms;
 use crate::config::Snapshot;
+use crate::config::sandbox::{Access, Settings};
 use crate::gateway::models;
 use crate::gateway::skills::Usable;
 use crate::model::{Target, ToolSpec};
@@ -53,16 +54,16 @@ impl Brief<'_> {
         }
     }
 
-    fn sandbox(&self) -> Option<Sandbox<'static>> {
-        let flight = self.flight;
-        let access = tool::confine::mode(&self.config.config, &flight.agent_id, &flight.run.key)?;
+    fn sandbox(&self) -> Option<Sandbox> {
+        let (flight, config) = (self.flight, &self.config.config);
+        let access = tool::confine::mode(config, &flight.agent_id, &flight.run.key)?;
+        let settings = Settings::of(config, flight.core.config.paths(), &flight.agent_id);
+        let own =
+            (access != Access::Write).then(|| settings.folder(&flight.agent_id, &flight.run.key));
         Some(Sandbox {
-            workspace_access: match access {
-                tool::confine::Access::Write => "rw",
-                tool::confine::Access::Read => "ro",
-                tool::confine::Access::None => "none",
-            },
-            network: false,
+            workspace_access: access.name(),
+            folder: own,
+            network: settings.network(),
         })
     }
 

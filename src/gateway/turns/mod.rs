@@ -18,6 +18,7 @@ use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
 use crate::agent::{history, inbound, workspace};
 use crate::base::time::now_ms;
 use crate::config::Snapshot;
+use crate::config::sandbox::is_used;
 use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry, Opening};
 use crate::wire::gateway::agent::{
@@ -381,6 +382,7 @@ impl Flight {
             &self.workspace,
             session::key::is_subagent(&self.run.key),
             defaults.bootstrap_max_chars.unwrap_or(FILE_CHARS),
+            is_used(&config.config, &self.agent_id),
         );
         let brief = Brief {
             flight: self,

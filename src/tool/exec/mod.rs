@@ -2,9 +2,11 @@
 //! it takes longer than the call waits.
 //!
 //! Where a command may run is decided in `host` (and `elevated`), what it sees of our environment
-//! in `env`; `ask` is the way of those that a person must approve.
+//! in `env`, what a sandboxed one reaches and uses in `cage`; `ask` is the way of those that a person
+//! must approve.
 
 mod ask;
+mod cage;
 mod elevated;
 mod env;
 mod host;
@@ -16,7 +18,7 @@ use super::process::session::Session;
 use super::process::{Wait, output};
 use super::{Call, Context, Error, Output, Tool};
 use crate::base::time;
-use crate::wire::exec::{PtySize, Run, RunLimits, Sandbox};
+use crate::wire::exec::{PtySize, Run};
 use host::{Candidate, Place, Settings};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -60,16 +62,6 @@ const START: Duration = Duration::from_secs(6);
 const TERMINAL: PtySize = PtySize {
     cols: 120,
     rows: 30,
-};
-/// Of a sandboxed command.
-const CAGED: RunLimits = RunLimits {
-    // Runtimes reserve far more address space than they use; a limit on it breaks them.
-    memory: None,
-    file_size: Some(1024 * 1024 * 1024),
-    open_files: Some(1024),
-    processes: Some(256),
-    // The timeout bounds it.
-    cpu_seconds: None,
 };
 
 fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
@@ -120,12 +112,8 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
             cwd,
             timeout_ms: timeout.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             pty: pty.then_some(TERMINAL),
-            sandbox: room.as_ref().map(cage),
-            limits: if room.is_some() {
-                CAGED
-            } else {
-                RunLimits::default()
-            },
+            sandbox: room.as_ref().map(cage::fences),
+            limits: room.as_ref().map(cage::limits).unwrap_or_default(),
         },
     };
     let warnings = if warnings.is_empty() {
@@ -287,7 +275,7 @@ fn folder(call: &Call, ctx: &Context, room: Option<&Room>, warnings: &mut Vec<St
         Some(rest) if rest.starts_with('/') => ctx.processes.paths().home.join(&rest[1..]),
         _ => tidy(&base.join(wanted)),
     };
-    let allowed = |path: &Path| room.is_none_or(|room| path.starts_with(&room.root));
+    let allowed = |path: &Path| room.is_none_or(|room| room.holder(path).is_some());
     match path.canonicalize() {
         Ok(real) if real.is_dir() && allowed(&real) => path,
         _ => {
@@ -346,18 +334,4 @@ fn output_limit(ctx: &Context) -> usize {
     let set = ctx.config.env.get("PI_BASH_MAX_OUTPUT_CHARS");
     set.and_then(|text| text.parse().ok())
         .unwrap_or(output::MAX_CHARS)
-}
-
-fn cage(room: &Room) -> Sandbox {
-    let root = vec![room.root.clone()];
-    let (read, write) = if room.writable {
-        (Vec::new(), root)
-    } else {
-        (root, Vec::new())
-    };
-    Sandbox {
-        read,
-        write,
-        network: false,
-    }
 }
