@@ -23,6 +23,7 @@ mod hooks;
 mod http;
 mod local_model;
 mod man;
+mod model_requests;
 mod models;
 mod openai_api;
 mod parity;

@@ -129,6 +129,7 @@ fn visible(raw: &str, final_only: bool, partial: bool) -> String {
     let code = code_spans(&text);
     let mut hidden = false;
     let mut in_final = !final_only;
+    let mut tagged = false;
     let mut at = 0;
     while let Some(next) = text[at..].find('<').map(|i| i + at) {
         if !hidden && in_final {
@@ -137,6 +138,7 @@ fn visible(raw: &str, final_only: bool, partial: bool) -> String {
         let in_code = code.iter().any(|(from, to)| (*from..*to).contains(&next));
         match (!in_code).then(|| Tag::at(&text[next..])).flatten() {
             Some(tag) if tag.is_final => {
+                tagged = true;
                 in_final = !final_only || !tag.closing;
                 at = next + tag.len;
             }
@@ -152,6 +154,10 @@ fn visible(raw: &str, final_only: bool, partial: bool) -> String {
                 at = next + 1;
             }
         }
+    }
+    if final_only && !tagged && !partial {
+        // A model that does not keep to the tags has still said something.
+        return visible(raw, false, false);
     }
     if !hidden && in_final {
         out.push_str(&text[at..]);
@@ -361,6 +367,14 @@ mod tests {
         assert_eq!(
             finished("plan <final>answer</final> rest", true).text,
             "answer"
+        );
+        let untagged = finished("<think>plan</think>answer", true).text;
+        assert_eq!(untagged, "answer");
+        let mut stream = Stream::new(true);
+        assert_eq!(stream.push("plan <fin"), None);
+        assert_eq!(
+            stream.push("al>answer").map(|grown| grown.text),
+            Some("answer")
         );
         assert!(wants_final_tag("ollama"));
         assert!(!wants_final_tag("openai"));

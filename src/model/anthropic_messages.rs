@@ -4,7 +4,7 @@
 //! only in the form its own command line tool sends it (headers, first system sentence, casing of
 //! some tool names).
 
-use super::call::{self, Call, Flow, Manners};
+use super::call::{self, Call, Flow, Framing, Manners};
 use super::draft::{Draft, Part};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
@@ -57,6 +57,7 @@ pub(super) fn stream(
         headers: headers(target),
         body: body(target, request),
         manners: Manners::Asking,
+        framing: Framing::Events,
         error_text: call::anthropic_error,
     };
     let mut reading = Reading {

@@ -2,6 +2,7 @@
 //! unwell, feeds the events of the stream to the format, and turns every way to fail into `Error`.
 
 use super::draft::Draft;
+use super::frames::Frames;
 use super::sse::Events;
 use super::{Class, Delta, Error, Target, fault};
 use crate::base::cancel::Cancel;
@@ -44,6 +45,17 @@ pub(super) enum Manners {
     Plain,
 }
 
+/// What separates the events of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Server-sent events.
+    Events,
+    /// A JSON text on each line.
+    Lines,
+    /// AWS's binary frames.
+    Frames,
+}
+
 /// What a format gives to be sent.
 pub(super) struct Call<'a> {
     pub target: &'a Target,
@@ -51,8 +63,40 @@ pub(super) struct Call<'a> {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub manners: Manners,
+    pub framing: Framing,
     /// How the vendor's client words an error body.
     pub error_text: fn(status: u16, body: &str) -> String,
+}
+
+enum Stream {
+    Events(Events<Response>),
+    Lines(Events<Response>),
+    Frames(Frames<Response>),
+}
+
+impl Stream {
+    fn new(framing: Framing, response: Response) -> Stream {
+        match framing {
+            Framing::Events => Stream::Events(Events::new(response)),
+            Framing::Lines => Stream::Lines(Events::new(response)),
+            Framing::Frames => Stream::Frames(Frames::new(response)),
+        }
+    }
+
+    fn next(&mut self) -> std::io::Result<Option<&str>> {
+        match self {
+            Stream::Events(events) => events.next(),
+            Stream::Lines(events) => events.next_line(),
+            Stream::Frames(frames) => frames.next(),
+        }
+    }
+
+    fn into_inner(self) -> Response {
+        match self {
+            Stream::Events(events) | Stream::Lines(events) => events.into_inner(),
+            Stream::Frames(frames) => frames.into_inner(),
+        }
+    }
 }
 
 pub(super) type OnEvent<'a> = &'a mut dyn FnMut(&str, &mut Draft) -> Result<Flow, String>;
@@ -69,7 +113,7 @@ impl Call<'_> {
             Ok(response) => response,
             Err(error) => return Err(self.failed(draft, error)),
         };
-        let mut stream = Events::new(response);
+        let mut stream = Stream::new(self.framing, response);
         let read = loop {
             match stream.next() {
                 Ok(Some(data)) => match event(data, &mut draft) {

@@ -3,13 +3,14 @@
 use super::catalogue::{self, CONTEXT_WINDOW};
 use super::credential::{self, Credential, Profiles, Source};
 use super::name::{Ref, configured};
-use super::{Class, Error, Target};
+use super::{Class, Error, Target, aws};
 use crate::config::Snapshot;
 use crate::config::schema;
 use serde_json::Value;
 use std::path::Path;
 
 const MAX_TOKENS: u64 = 8192;
+const BEDROCK: &str = "bedrock-converse-stream";
 /// The schemas of our tools are some 11,000 tokens: a smaller window has no room for them and a
 /// conversation.
 const TOOLS_NEED: u64 = 16_000;
@@ -35,14 +36,35 @@ pub fn targets_with(
     agent_dir: &Path,
     model: &Ref,
 ) -> Result<Vec<Choice>, Error> {
-    let bare = target(snapshot, model)?;
+    let mut bare = target(snapshot, model)?;
     if bare.api == "echo" {
         return Ok(vec![Choice {
             target: bare,
             source: None,
         }]);
     }
-    let found = credential::find(snapshot, profiles, &model.provider);
+    let mut found = credential::find(snapshot, profiles, &model.provider);
+    if bare.api == BEDROCK {
+        // It names a section of a file, not a key.
+        found.retain(|c| c.source != Source::Env(aws::PROFILE.into()));
+        let own = configured(&snapshot.config, &model.provider);
+        if own.is_some_and(|own| own.auth.as_deref() == Some("aws-sdk")) {
+            found.clear();
+        }
+        if found.is_empty() {
+            if let Some((credentials, variable)) = aws::find(&snapshot.env) {
+                bare.base_url = aws::place(&bare.base_url, &credentials.region);
+                bare.aws = Some(credentials);
+                return Ok(vec![Choice {
+                    target: bare,
+                    source: Some(Source::Env(variable.into())),
+                }]);
+            }
+        }
+        if let Some(region) = aws::region(&snapshot.env) {
+            bare.base_url = aws::place(&bare.base_url, region);
+        }
+    }
     let auth_header = configured(&snapshot.config, &model.provider)
         .and_then(|p| p.auth_header)
         .unwrap_or(false);
@@ -141,6 +163,11 @@ pub fn target(snapshot: &Snapshot, model: &Ref) -> Result<Target, Error> {
         ];
         let always = always.map(|(name, value)| (name.to_string(), value.to_string()));
         target.headers.splice(0..0, always);
+    }
+    // Ollama's own API lies above its OpenAI-compatible one.
+    let base = target.base_url.trim_end_matches('/');
+    if model.provider == "ollama" && target.api == "openai-completions" && !base.ends_with("/v1") {
+        target.api = "ollama".into();
     }
     let says_no = target.compat.get("supportsTools") == Some(&Value::Bool(false));
     target.tools = target.context_window >= TOOLS_NEED && !says_no;
@@ -338,6 +365,42 @@ mod tests {
             one(&with, "nobody/x").unwrap_err().message,
             "Unknown model: nobody/x"
         );
+    }
+
+    #[test]
+    fn bedrock_is_called_in_its_region_with_a_token_or_with_keys_that_sign() {
+        let model = "amazon-bedrock/eu.anthropic.claude-opus-4-5-20251101-v1:0";
+        let keys = [
+            ("AWS_ACCESS_KEY_ID", "ID"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_REGION", "eu-west-1"),
+        ];
+        let signed = one(&snapshot("{}", &keys), model).unwrap().target;
+        assert!(signed.key.is_none() && signed.aws.is_some());
+        assert_eq!(
+            signed.base_url,
+            "https://bedrock-runtime.eu-west-1.amazonaws.com"
+        );
+        let token = [("AWS_BEARER_TOKEN_BEDROCK", "t"), keys[2]];
+        let bearer = one(&snapshot("{}", &token), model).unwrap().target;
+        assert!(bearer.key.is_some() && bearer.aws.is_none());
+        assert_eq!(bearer.base_url, signed.base_url);
+    }
+
+    #[test]
+    fn ollama_speaks_its_own_format_above_its_compatible_address() {
+        let at = |base: &str| {
+            let config = format!(
+                r#"{{"models": {{"providers": {{"ollama": {{"baseUrl": "{base}",
+                    "api": "openai-completions", "models": []}}}}}}}}"#
+            );
+            one(&snapshot(&config, &[]), "ollama/qwen3")
+                .unwrap()
+                .target
+                .api
+        };
+        assert_eq!(at("http://127.0.0.1:11434"), "ollama");
+        assert_eq!(at("http://127.0.0.1:11434/v1/"), "openai-completions");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! begins with the user. Calls have no ids of their own; we make them up and send them only to the
 //! models behind this API that know them.
 
-use super::call::{self, Call, Flow, Manners};
+use super::call::{self, Call, Flow, Framing, Manners};
 use super::draft::{Draft, Part};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
@@ -35,6 +35,7 @@ pub(super) fn stream(
         headers: headers.collect(),
         body: body(target, request),
         manners: Manners::Plain,
+        framing: Framing::Events,
         error_text,
     };
     let mut calls = 0;

@@ -2,6 +2,8 @@
 //! model from configuration and credentials. Knows messages, not sessions or tools.
 
 mod anthropic_messages;
+pub mod aws;
+mod bedrock;
 mod call;
 pub mod catalogue;
 pub mod choose;
@@ -9,11 +11,13 @@ pub mod credential;
 mod draft;
 pub mod echo;
 pub mod fault;
+mod frames;
 mod google_generative_ai;
 mod history;
 mod json;
 pub mod local;
 pub mod name;
+mod ollama;
 mod openai_completions;
 mod openai_responses;
 mod options;
@@ -40,6 +44,8 @@ pub struct Target {
     pub key: Option<Secret>,
     /// The key may have to be renewed or exchanged at the call.
     pub lease: Option<credential::Lease>,
+    /// What signs the requests where no key is sent.
+    pub aws: Option<aws::Credentials>,
     pub headers: Vec<(String, String)>,
     pub reasoning: bool,
     pub images: bool,
@@ -146,12 +152,20 @@ const FORMATS: &[Format] = &[
         stream: anthropic_messages::stream,
     },
     Format {
+        api: "bedrock-converse-stream",
+        stream: bedrock::stream,
+    },
+    Format {
         api: "echo",
         stream: echo::stream,
     },
     Format {
         api: "google-generative-ai",
         stream: google_generative_ai::stream,
+    },
+    Format {
+        api: "ollama",
+        stream: ollama::stream,
     },
     Format {
         api: "openai-completions",

@@ -1,7 +1,7 @@
 //! OpenAI's Responses. Nothing is stored with the service: each request repeats the conversation,
 //! with reasoning as the encrypted items the service gave us.
 
-use super::call::{self, Call, Flow, Manners};
+use super::call::{self, Call, Flow, Framing, Manners};
 use super::draft::{Draft, Part};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
@@ -32,6 +32,7 @@ pub(super) fn stream(
         headers,
         body: body(target, request),
         manners: Manners::Asking,
+        framing: Framing::Events,
         error_text: call::openai_error,
     };
     let mut part_open = false;

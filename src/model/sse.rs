@@ -1,4 +1,4 @@
-//! Server-sent events, bounded in line and event size.
+//! Server-sent events, and lines of JSON, bounded in line and event size.
 
 use std::io::{self, Read};
 
@@ -57,6 +57,19 @@ impl<R: Read> Events<R> {
         }
         // Some servers leave out the last empty line.
         Ok(some.then_some(&self.data))
+    }
+
+    /// The next line that is not empty, of a stream whose events are lines.
+    pub fn next_line(&mut self) -> io::Result<Option<&str>> {
+        self.data.clear();
+        while let Some((from, to)) = self.line()? {
+            let line = &self.buffer[from..to];
+            if !line.trim_ascii().is_empty() {
+                self.data.push_str(&String::from_utf8_lossy(line));
+                return Ok(Some(&self.data));
+            }
+        }
+        Ok(None)
     }
 
     /// Where the next line is in the buffer, without its end.

@@ -3,7 +3,7 @@
 
 mod stream;
 
-use super::call::{self, Call, Manners};
+use super::call::{self, Call, Framing, Manners};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
 use super::options;
@@ -26,6 +26,7 @@ pub(super) fn stream(
         headers: headers(target, request),
         body: body(target, request),
         manners: Manners::Asking,
+        framing: Framing::Events,
         error_text: call::openai_error,
     };
     call.run(cancel, on, &mut stream::event)
