@@ -332,8 +332,8 @@ fn a_sandbox_without_a_kernel_that_has_one_is_an_error_not_a_wish() {
     let runner = Runner::start("runner-cage");
     let mut run = shell("a", "echo in");
     run.sandbox = Some(Sandbox {
-        read: vec![runner.folder().join("missing")],
-        write: Vec::new(),
+        read: Vec::new(),
+        write: vec![runner.folder().join("missing")],
         network: false,
     });
     // A path that cannot be fenced in is refused as well.

@@ -522,3 +522,146 @@ fn a_fork_bomb_is_ended_and_a_full_disk_is_bounded() {
         100_000
     );
 }
+
+#[test]
+fn a_grant_is_not_followed_through_a_link_that_was_put_there_since() {
+    let test = "a_grant_is_not_followed_through_a_link_that_was_put_there_since";
+    let Some(cage) = Cage::new(test) else {
+        return;
+    };
+    let skill = cage.room.join("skill");
+    std::os::unix::fs::symlink(&cage.state, &skill).unwrap();
+    let mut run = shell("a", "cat skill/openclaw.json ../openclaw.json; echo tried");
+    run.cwd.clone_from(&cage.room);
+    let mut fences = Sandbox {
+        read: vec![skill.clone(), cage.room.join("gone")],
+        write: vec![cage.room.clone()],
+        network: false,
+    };
+    run.sandbox = Some(fences.clone());
+    let done = cage.runner.run(run.clone());
+    assert!(done.text().ends_with("tried\n"), "{done:?}");
+    assert!(!done.text().contains("the-token"), "{done:?}");
+    fences.write.push(skill);
+    run.sandbox = Some(fences);
+    let done = cage.runner.run(run);
+    assert!(done.failed.is_some(), "{done:?}");
+}
+
+#[test]
+fn a_session_without_the_workspace_has_copies_of_its_files_and_reads_its_skills() {
+    let gateway = Gateway::with_fake_model();
+    gateway.edit_config(|config| {
+        config["agents"]["defaults"]["sandbox"] = json!({"mode": "all", "scope": "session"});
+    });
+    let workspace = gateway.workspace();
+    let skill = workspace.join("skills/dance/SKILL.md");
+    std::fs::create_dir_all(skill.parent().unwrap()).unwrap();
+    let text = "---\nname: dance\ndescription: how to dance\n---\nleft, right\n";
+    std::fs::write(&skill, text).unwrap();
+    std::fs::write(skill.with_file_name("steps"), "one two\n").unwrap();
+    std::fs::write(workspace.join("AGENTS.md"), "be kind\n").unwrap();
+    std::fs::write(workspace.join("private"), "not for it\n").unwrap();
+    gateway.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    let dance = skill.parent().unwrap().display().to_string();
+    let command = format!(
+        "cat AGENTS.md {dance}/steps {}/private; echo x >> AGENTS.md; \
+        echo x > {dance}/steps",
+        workspace.display()
+    );
+    gateway.model().reply(Reply::Tools(vec![
+        ("read".into(), json!({"path": skill})),
+        ("write".into(), json!({"path": skill, "content": "mine"})),
+        ("read".into(), json!({"path": "AGENTS.md"})),
+        ("exec".into(), json!({"command": command})),
+    ]));
+    gateway.model().say(&["Done."]);
+    let mut ws = gateway.connect();
+    let params = json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": "s"});
+    crate::turn::agent(&mut ws, params);
+    let requests = gateway.model().requests();
+    let messages = requests[1]["messages"].as_array().unwrap();
+    let said: Vec<String> = messages[messages.len() - 4..]
+        .iter()
+        .map(|message| message["content"].to_string())
+        .collect();
+    if said[3].contains("this kernel does not offer") {
+        let test = "a_session_without_the_workspace_has_copies_of_its_files_and_reads_its_skills";
+        return skip(test, "this kernel has no Landlock or no seccomp");
+    }
+    assert!(said[0].contains("left, right"), "{said:?}");
+    assert!(said[1].contains("can only be read"), "{said:?}");
+    assert!(said[2].contains("be kind"), "{said:?}");
+    assert!(said[3].contains("be kind"), "{said:?}");
+    assert!(said[3].contains("one two"), "{said:?}");
+    assert!(!said[3].contains("not for it"), "{said:?}");
+    let system = requests[0]["messages"][0].to_string();
+    assert!(system.contains("sandboxes/agent-main-main-"), "{system}");
+    assert!(system.contains("cannot be reached"), "{system}");
+    // The copy is the session's own from now on.
+    let kept = std::fs::read_to_string(workspace.join("AGENTS.md")).unwrap();
+    assert_eq!(kept, "be kind\n");
+    let steps = std::fs::read_to_string(skill.with_file_name("steps")).unwrap();
+    assert_eq!(steps, "one two\n");
+}
+
+#[test]
+fn sandbox_explain_says_what_the_original_says_and_what_the_kernel_enforces() {
+    let gateway = Gateway::with_fake_model();
+    let (status, out, err) = gateway.openclaw(&["sandbox", "explain", "--json"]);
+    assert!(status.success(), "{err}");
+    let mut told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let held = told.as_object_mut().unwrap().remove("enforcement").unwrap();
+    let root = gateway.home().join(".openclaw/sandboxes");
+    let expected = json!({
+        "docsUrl": "https://docs.openclaw.ai/sandbox",
+        "agentId": "main",
+        "sessionKey": "agent:main:main",
+        "mainSessionKey": "agent:main:main",
+        "sandbox": {
+            "mode": "off", "scope": "agent", "perSession": false, "workspaceAccess": "none",
+            "workspaceRoot": root, "sessionIsSandboxed": false,
+            "tools": {
+                "allow": ["exec", "process", "read", "write", "edit", "apply_patch", "image",
+                    "sessions_list", "sessions_history", "sessions_send", "sessions_spawn",
+                    "session_status"],
+                "deny": ["browser", "canvas", "nodes", "cron", "gateway", "telegram", "whatsapp",
+                    "discord", "googlechat", "slack", "signal", "imessage"],
+                "sources": {
+                    "allow": {"source": "default", "key": "tools.sandbox.tools.allow"},
+                    "deny": {"source": "default", "key": "tools.sandbox.tools.deny"},
+                },
+            },
+        },
+        "elevated": {"enabled": true, "allowedByConfig": false, "alwaysAllowedByConfig": false,
+            "allowFrom": {}, "failures": []},
+        "fixIt": ["tools.sandbox.tools.allow", "tools.sandbox.tools.deny",
+            "agents.list[].tools.sandbox.tools.allow", "agents.list[].tools.sandbox.tools.deny",
+            "tools.elevated.enabled"],
+    });
+    assert_eq!(told, expected);
+    let runner = Runner::start("explain");
+    for what in ["landlock", "seccomp", "signals", "namespaces"] {
+        assert_eq!(held[what], runner.enforces(what), "{what}");
+    }
+    gateway.edit_config(|config| {
+        config["agents"]["defaults"]["sandbox"] = json!({"mode": "non-main"});
+        config["tools"]["elevated"] = json!({"allowFrom": {"telegram": ["*"]}});
+        config["tools"]["sandbox"] = json!({"tools": {"allow": ["read"]}});
+    });
+    let session = "agent:main:telegram:dm:7";
+    let (status, out, _) = gateway.openclaw(&["sandbox", "explain", "--session", session]);
+    assert!(status.success());
+    for line in [
+        "  runtime: sandboxed\n",
+        "  allow (global): read, image\n",
+        "  channel: telegram\n  allowedByConfig: true\n",
+        "Hint: with mode non-main the main session runs direct: agent:main:main\n",
+        "Enforcement here:\n  files (Landlock): ",
+        "  - agents.defaults.sandbox.mode=off\n",
+        "  - tools.elevated.allowFrom.telegram\n",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+}

@@ -122,6 +122,7 @@ impl House {
             workspace: self.workspace(),
             config,
             variables: &Default::default(),
+            skills: &[],
             cancel,
             update: &update,
             tools: &tools,

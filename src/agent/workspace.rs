@@ -66,6 +66,32 @@ pub fn create(dir: &Path, skip_files: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives the folder of a sandboxed session what it lacks of the files of the prompt: copies, which
+/// are its own from then on.
+pub fn seed(from: &Path, folder: &Path) -> io::Result<()> {
+    for name in names().chain([BOOTSTRAP]) {
+        let mut bytes = Vec::new();
+        let Ok(file) = open(from, name, true) else {
+            continue;
+        };
+        // `create_new` follows no link, whatever a command has left there.
+        let mut options = OpenOptions::new();
+        match options.write(true).create_new(true).open(folder.join(name)) {
+            Ok(mut copy) => {
+                let read = file.take(MAX_READ).read_to_end(&mut bytes);
+                if let Err(err) = read.and_then(|_| copy.write_all(&bytes)) {
+                    // Half a file would stay.
+                    let _ = fs::remove_file(folder.join(name));
+                    return Err(err);
+                }
+            }
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(())
+}
+
 /// Reads the files of the prompt, each cut to `max_chars`. Files with nothing in them are left out.
 /// `fenced` as for `open`.
 pub fn load(dir: &Path, subagent: bool, max_chars: usize, fenced: bool) -> Vec<Injected> {

@@ -13,6 +13,23 @@ const SLUG: usize = 32;
 /// Digits of the hash that makes the name nobody else's.
 const SLUG_HASH: usize = 8;
 
+/// Container settings that mean nothing without a container.
+const CONTAINER_ONLY: [&str; 13] = [
+    "image",
+    "setupCommand",
+    "binds",
+    "workdir",
+    "user",
+    "readOnlyRoot",
+    "tmpfs",
+    "capDrop",
+    "seccompProfile",
+    "apparmorProfile",
+    "dns",
+    "extraHosts",
+    "containerPrefix",
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Off,
@@ -125,6 +142,12 @@ impl Settings {
             Scope::Agent => self.root.join(slug(&format!("agent:{agent_id}"))),
             Scope::Shared => self.root.clone(),
         }
+    }
+
+    /// The first container setting that a sandbox of the kernel's cannot give; `None`: it will do.
+    pub fn needs_container(&self) -> Option<&str> {
+        let set = |key: &&str| self.docker.get(*key).is_some_and(|value| !value.is_null());
+        CONTAINER_ONLY.iter().copied().find(set)
     }
 
     /// Whether commands may use the network (`docker.network`).

@@ -31,3 +31,4 @@ mod watch;
 
 pub use client::{Client, Event};
 pub use main::main;
+pub use sandbox::enforces;

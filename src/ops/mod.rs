@@ -7,3 +7,4 @@ pub mod model_probe;
 pub mod model_scan;
 pub mod models;
 pub mod quickstart;
+pub mod sandbox;

@@ -13,13 +13,19 @@ use std::path::{Path, PathBuf};
 
 pub use crate::config::sandbox::Access;
 
+/// Skills whose folders are granted; a rule of the kernel's each.
+const MAX_SKILLS: usize = 256;
+/// What makes a folder a skill's.
+const SKILL: &str = "SKILL.md";
+
 /// What a sandboxed session can reach.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Room {
     /// Its own: it works here and may write.
     pub root: PathBuf,
-    /// The agent's workspace, when it is another folder that may be read.
-    pub also: Option<PathBuf>,
+    /// What may be read besides: the folders of the agent's skills, and its workspace when that is
+    /// another one.
+    pub also: Vec<PathBuf>,
     pub settings: Settings,
 }
 
@@ -55,21 +61,28 @@ pub fn room(ctx: &Context) -> Result<Option<Room>, Error> {
         }
         Ok(real)
     };
+    // A skill may lie in a folder that commands can write, and be a link to anywhere by now. So where
+    // it leads is looked at once, must be a skill's folder, and is taken without links from here on.
+    let skills = ctx.skills.iter().take(MAX_SKILLS);
+    let mut also: Vec<PathBuf> = skills
+        .filter_map(|folder| usable(folder).ok())
+        .filter(|folder| folder.join(SKILL).is_file())
+        .collect();
     if access == Access::Write {
         let root = usable(&ctx.workspace)?;
+        also.retain(|folder| !folder.starts_with(&root));
         return Ok(Some(Room {
             root,
-            also: None,
+            also,
             settings,
         }));
     }
     let own = settings.folder(ctx.agent_id, ctx.session_key);
     create_private_dir(&own)
         .map_err(|err| Error(format!("The sandbox's folder {}: {err}", own.display())))?;
-    let also = match access {
-        Access::Read => Some(usable(&ctx.workspace)?),
-        _ => None,
-    };
+    if access == Access::Read {
+        also.push(usable(&ctx.workspace)?);
+    }
     Ok(Some(Room {
         root: usable(&own)?,
         also,
@@ -80,11 +93,9 @@ pub fn room(ctx: &Context) -> Result<Option<Room>, Error> {
 impl Room {
     /// The folder of the room that `path` lies in.
     pub fn holder<'a>(&'a self, path: &Path) -> Option<&'a Path> {
-        let folders = [Some(&self.root), self.also.as_ref()];
-        let mut folders = folders.into_iter().flatten();
-        folders
-            .find(|folder| path.starts_with(folder))
-            .map(PathBuf::as_path)
+        let mut folders = std::iter::once(&self.root).chain(&self.also);
+        let folder = folders.find(|folder| path.starts_with(folder));
+        folder.map(PathBuf::as_path)
     }
 
     /// A limit from `docker.*`: a number, or bytes with a unit as docker takes them (`512m`).

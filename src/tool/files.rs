@@ -49,13 +49,18 @@ impl Files {
             Some(rest) if rest.starts_with('/') => self.home.join(&rest[1..]),
             _ => self.base.join(given),
         };
-        let absolute = tidy(&absolute);
+        let mut absolute = tidy(&absolute);
         if let Some(room) = &self.room {
             if room.holder(&absolute).is_none() {
-                let root = room.root.display();
-                return Err(Error(format!(
-                    "Path escapes sandbox root ({root}): {given}"
-                )));
+                // By another name, as the prompt may have a skill's.
+                let real = absolute.canonicalize().ok();
+                let Some(real) = real.filter(|real| room.holder(real).is_some()) else {
+                    let root = room.root.display();
+                    return Err(Error(format!(
+                        "Path escapes sandbox root ({root}): {given}"
+                    )));
+                };
+                absolute = real;
             }
         }
         Ok(Target {
@@ -106,7 +111,8 @@ impl Files {
     pub fn save(&self, target: &Target, content: &[u8]) -> Result<(), Error> {
         let file = match &self.room {
             Some(room) if !target.absolute.starts_with(&room.root) => {
-                return Err("The agent's workspace is read-only here (workspaceAccess ro).".into());
+                let given = &target.given;
+                return Err(Error(format!("{given} can only be read in this sandbox.")));
             }
             Some(room) => self.create_beneath(room, target),
             None => create(&target.absolute),

@@ -70,6 +70,8 @@ pub struct Context<'a> {
     pub update: &'a (dyn Fn(Output) + Sync),
     /// For the commands of this run, besides the environment every command gets.
     pub variables: &'a BTreeMap<String, String>,
+    /// The folders of the run's skills, which a sandboxed session may read.
+    pub skills: &'a [PathBuf],
     /// The tools of this run, as `policy::allowed` gave them: nothing else can be called.
     pub tools: &'a [&'static Tool],
     /// Commands and background sessions; shared by all runs of the core.

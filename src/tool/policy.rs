@@ -100,8 +100,21 @@ const SANDBOX_ALLOW: &[&str] = &[
     "session_status",
 ];
 
-/// Channel ids are no tool names of ours, so the original's denial of them needs no row here.
-const SANDBOX_DENY: &[&str] = &["browser", "canvas", "nodes", "cron", "gateway"];
+/// The names of channels are tools where channels bring some.
+const SANDBOX_DENY: &[&str] = &[
+    "browser",
+    "canvas",
+    "nodes",
+    "cron",
+    "gateway",
+    "telegram",
+    "whatsapp",
+    "discord",
+    "googlechat",
+    "slack",
+    "signal",
+    "imessage",
+];
 
 const SUBAGENT_DENY: &[&str] = &[
     "sessions_list",
@@ -128,6 +141,21 @@ struct Level {
     deny: Vec<String>,
 }
 
+/// The rules for sandboxed sessions, and where each list is from.
+pub struct SandboxRules {
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+    pub allow_from: Origin,
+    pub deny_from: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Agent,
+    Global,
+    Default,
+}
+
 /// Lower case, and today's name for an older one.
 pub fn normal_name(name: &str) -> String {
     let name = name.trim().to_lowercase();
@@ -148,6 +176,12 @@ pub fn allowed(config: &Snapshot, caller: &Caller) -> Vec<&'static Tool> {
         .filter(|tool| levels.iter().all(|level| level.passes(tool.name)))
         .filter(|tool| !(read_only && matches!(tool.name, "write" | "edit" | "apply_patch")))
         .collect()
+}
+
+/// What sandboxed sessions of an agent may call, besides all other rules.
+pub fn sandbox_rules(config: &Snapshot, agent_id: &str) -> SandboxRules {
+    let global = config.value.get("tools").unwrap_or(&Value::Null);
+    SandboxRules::of(agent_tools(&config.value, agent_id), global)
 }
 
 fn levels(value: &Value, caller: &Caller, config: &crate::config::Config) -> Vec<Level> {
@@ -209,6 +243,36 @@ fn expand<'a>(list: impl Iterator<Item = &'a str>) -> Vec<String> {
     .collect()
 }
 
+impl SandboxRules {
+    fn of(own: &Value, shared: &Value) -> SandboxRules {
+        let get = |key: &str| {
+            [(own, Origin::Agent), (shared, Origin::Global)]
+                .into_iter()
+                .find_map(|(tools, from)| {
+                    Some((names(tools.pointer("/sandbox/tools")?, key)?, from))
+                })
+        };
+        let default = |list: &[&'static str]| (expand(list.iter().copied()), Origin::Default);
+        let (deny, deny_from) = get("deny").unwrap_or_else(|| default(SANDBOX_DENY));
+        let (mut allow, allow_from) = get("allow").unwrap_or_else(|| default(SANDBOX_ALLOW));
+        if !allow.is_empty() {
+            allow.extend(get("alsoAllow").map(|(also, _)| also).unwrap_or_default());
+            if ![&allow, &deny]
+                .iter()
+                .any(|list| list.iter().any(|name| name == "image"))
+            {
+                allow.push("image".into());
+            }
+        }
+        SandboxRules {
+            allow,
+            deny,
+            allow_from,
+            deny_from,
+        }
+    }
+}
+
 impl Level {
     /// `allow`, `deny`; `alsoAllow` without an `allow` keeps everything.
     fn plain(tools: &Value) -> Level {
@@ -250,23 +314,10 @@ impl Level {
     }
 
     fn sandbox(own: &Value, shared: &Value) -> Level {
-        let get = |key: &str| {
-            [own, shared].into_iter().find_map(|tools| {
-                let tools = tools.pointer("/sandbox/tools")?;
-                names(tools, key)
-            })
-        };
-        let deny = get("deny").unwrap_or_else(|| expand(SANDBOX_DENY.iter().copied()));
-        let mut allow = get("allow").unwrap_or_else(|| expand(SANDBOX_ALLOW.iter().copied()));
-        if !allow.is_empty() {
-            allow.extend(get("alsoAllow").unwrap_or_default());
-            if !deny.iter().any(|name| name == "image") {
-                allow.push("image".into());
-            }
-        }
+        let rules = SandboxRules::of(own, shared);
         Level {
-            allow: Some(allow).filter(|allow| !allow.is_empty()),
-            deny,
+            allow: Some(rules.allow).filter(|allow| !allow.is_empty()),
+            deny: rules.deny,
         }
     }
 

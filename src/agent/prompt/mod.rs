@@ -56,8 +56,8 @@ pub struct Inputs<'a> {
 #[derive(Clone, Debug)]
 pub struct Sandbox {
     pub workspace_access: &'static str,
-    /// Where it works when that is not the workspace.
-    pub folder: Option<PathBuf>,
+    /// The agent's workspace when it works in another folder.
+    pub apart: Option<PathBuf>,
     pub network: bool,
 }
 
@@ -122,7 +122,7 @@ pub fn build(inputs: &Inputs, target: &Target) -> Prompt {
     }
     parts.push(sections::workspace(inputs));
     if let Some(sandbox) = &inputs.sandbox {
-        parts.push(sections::sandbox(sandbox, inputs.workspace));
+        parts.push(sections::sandbox(sandbox));
     }
     if full {
         parts.push(sections::owners(inputs.owners));

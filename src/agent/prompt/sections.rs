@@ -4,7 +4,6 @@ use super::{Inputs, Sandbox};
 use crate::agent::workspace::{self, Injected};
 use crate::model::Target;
 use std::fmt::Write;
-use std::path::Path;
 
 pub const IDENTITY: &str =
     "You are a personal assistant running inside OpenClaw, a gateway on your user's own machine.";
@@ -153,20 +152,17 @@ pub fn workspace(inputs: &Inputs) -> String {
     text
 }
 
-pub fn sandbox(sandbox: &Sandbox, workspace: &Path) -> String {
-    let files = match sandbox.workspace_access {
-        "rw" => "readable and writable",
-        "ro" => "readable, not writable",
-        _ => "not reachable",
-    };
+pub fn sandbox(sandbox: &Sandbox) -> String {
     let network = if sandbox.network { "on" } else { "off" };
-    let own = sandbox.folder.as_ref().map_or(String::new(), |folder| {
-        let folder = folder.display();
-        format!(" File tools and commands work in {folder}, which is theirs to write.")
+    let apart = sandbox.apart.as_ref().map_or(String::new(), |workspace| {
+        let workspace = workspace.display();
+        match sandbox.workspace_access {
+            "ro" => format!(" The agent's workspace {workspace} can be read, not written."),
+            _ => format!(" The agent's workspace {workspace} cannot be reached."),
+        }
     });
     format!(
-        "## Sandbox\nYour commands run confined by the kernel: they see the system's programs and the folders granted to them, not the user's other files.\nThe workspace {} is {files} for them.{own} Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it.",
-        workspace.display()
+        "## Sandbox\nYour commands run confined by the kernel: they see the system's programs and the folders granted to them, not the user's other files.\nThey and your file tools may write to your working directory.{apart} Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it."
     )
 }
 

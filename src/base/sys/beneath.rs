@@ -11,6 +11,9 @@ use std::path::{Component, Path};
 /// For `OpenOptionsExt::custom_flags`: opening a FIFO does not wait for its other end.
 pub const NONBLOCK: i32 = libc::O_NONBLOCK;
 
+/// For the same: the descriptor only names the file, which is not opened.
+pub const NAME_ONLY: i32 = libc::O_PATH;
+
 /// Whether an open failed because there was a symlink on the way.
 pub fn is_symlink(err: &io::Error) -> bool {
     err.raw_os_error() == Some(libc::ELOOP)
@@ -22,6 +25,8 @@ pub enum How {
     /// Created when missing (mode 0666 less the umask), emptied otherwise.
     Write,
     Folder,
+    /// Whatever it is, to be named by the descriptor and nothing more.
+    Any,
 }
 
 /// Opens `path`, relative to the folder `root`. A symlink on the way is `ELOOP`, an escape `EXDEV`.
@@ -31,6 +36,7 @@ pub fn open(root: &File, path: &Path, how: How) -> io::Result<File> {
         How::Read => libc::O_RDONLY,
         How::Write => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
         How::Folder => libc::O_PATH | libc::O_DIRECTORY,
+        How::Any => libc::O_PATH,
     };
     let text = if path.as_os_str().is_empty() {
         c".".to_owned()
@@ -40,7 +46,7 @@ pub fn open(root: &File, path: &Path, how: How) -> io::Result<File> {
     // SAFETY: open_how is plain numbers; zero is a valid value of each.
     let mut open_how: libc::open_how = unsafe { std::mem::zeroed() };
     let mut flags = flags | libc::O_CLOEXEC;
-    if how != How::Folder {
+    if matches!(how, How::Read | How::Write) {
         flags |= libc::O_NONBLOCK | libc::O_NOCTTY;
     }
     open_how.flags = flags as u64;

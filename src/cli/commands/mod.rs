@@ -9,6 +9,7 @@ mod health;
 mod logs;
 mod models;
 mod quickstart;
+mod sandbox;
 mod sessions;
 mod status;
 
@@ -52,6 +53,7 @@ pub const ROOT: Command = Command {
         logs::SPEC,
         models::SPEC,
         quickstart::SPEC,
+        sandbox::SPEC,
         sessions::SPEC,
         status::SPEC,
     ],
@@ -112,6 +114,7 @@ const ROWS: &[Row] = &[
     row("models set-image", models::set::image),
     row("models status", models::status::run),
     row("quickstart", quickstart::run),
+    row("sandbox explain", sandbox::explain::run).needing_config(),
     row("sessions", sessions::run).needing_config(),
     row("status", status::run),
 ];

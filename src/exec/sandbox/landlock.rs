@@ -1,12 +1,16 @@
 //! Which files a sandboxed command reaches: an allowlist, everything else does not open.
 
+use crate::base::sys::beneath::{self, How};
 use crate::wire::exec::Sandbox;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, Scope,
 };
 use std::fmt::Display;
+use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The newest rights we know; an older kernel enforces those it knows, and seccomp closes the gaps
@@ -108,30 +112,53 @@ pub fn ruleset(sandbox: &Sandbox, temp: &Path, network: bool) -> Result<OwnedFd,
         (DEVICES, device),
     ] {
         for path in paths.iter().map(Path::new).filter(|path| path.exists()) {
-            rules = allow(rules, path, access)?;
+            rules = allow(rules, named(path), path, access)?;
         }
     }
     for path in &sandbox.read {
-        rules = allow(rules, path, read)?;
+        let granted = granted(path);
+        // A folder that is gone, or is another one by now, is one less that can be read.
+        if granted.is_ok() {
+            rules = allow(rules, granted, path, read)?;
+        }
     }
-    for path in sandbox.write.iter().map(AsRef::as_ref).chain([temp]) {
-        rules = allow(rules, path, write)?;
+    for path in &sandbox.write {
+        rules = allow(rules, granted(path), path, write)?;
     }
+    rules = allow(rules, named(temp), temp, write)?;
     Option::<OwnedFd>::from(rules).ok_or_else(|| said(&"not offered by this kernel"))
+}
+
+/// Opens a place of the system's, links followed.
+fn named(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options
+        .read(true)
+        .custom_flags(beneath::NAME_ONLY)
+        .open(path)
+}
+
+/// Opens what the core grants. It looked where the path leads, and whoever can write a folder on the
+/// way could put a link there since: links are not followed.
+fn granted(path: &Path) -> io::Result<File> {
+    let below = path.strip_prefix("/").map_err(io::Error::other)?;
+    beneath::open(&File::open("/")?, below, How::Any)
 }
 
 fn allow(
     rules: RulesetCreated,
+    file: io::Result<File>,
     path: &Path,
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, String> {
     let said = |err: &dyn Display| format!("sandbox: {}: {err}", path.display());
-    let access = if path.is_dir() {
+    let fd = file.map_err(|err| said(&err))?;
+    let is_folder = fd.metadata().map_err(|err| said(&err))?.is_dir();
+    let access = if is_folder {
         access
     } else {
         access & AccessFs::from_file(KNOWN)
     };
-    let fd = PathFd::new(path).map_err(|err| said(&err))?;
     rules
         .add_rule(PathBeneath::new(fd, access))
         .map_err(|err| said(&err))

@@ -104,6 +104,7 @@ fn invoke(core: &Arc<Core>, body: &Value, gone: &Cancel, offered: Offered) -> (u
             // No command runs here.
             approve: Stand::default(),
             variables: &std::collections::BTreeMap::new(),
+            skills: &[],
         },
     );
     match thrown(&done) {

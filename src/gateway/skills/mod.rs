@@ -11,6 +11,7 @@ use crate::session::Blob;
 use crate::wire::gateway::agent::ReportSkills;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub struct Usable {
     pub prompt: String,
     /// For a command of the run, where the environment has none of that name.
     pub variables: BTreeMap<String, String>,
+    /// Where they are, for sandboxed sessions.
+    pub folders: Vec<PathBuf>,
     /// For the session's entry, as the original keeps it; `None` without skills.
     pub snapshot: Option<Blob>,
     blocks: Vec<(String, usize)>,
@@ -102,6 +105,12 @@ fn allowed<'c>(config: &'c Snapshot, agent_id: &str) -> Option<Vec<&'c str>> {
     )
 }
 
+/// The skill's own folder. One that is a single file has none, and is not for sandboxed sessions.
+fn folder(skill: &Skill) -> Option<PathBuf> {
+    let own = skill.file.file_name() == Some("SKILL.md".as_ref());
+    own.then(|| skill.dir.clone())
+}
+
 impl Skills {
     /// Something was installed: look again.
     fn forget(&self) {
@@ -141,6 +150,7 @@ impl Usable {
         let shown = skills.iter().filter(|skill| skill.for_model);
         Usable {
             variables: gate.variables(skills),
+            folders: skills.iter().filter_map(|skill| folder(skill)).collect(),
             snapshot: Blob::of(&snapshot).ok().filter(|_| !skills.is_empty()),
             blocks: shown
                 .map(|skill| (skill.name.clone(), skills::block(skill).chars().count()))

@@ -98,6 +98,7 @@ impl Toolbox for Bench<'_> {
                 cancel,
                 update,
                 variables: &self.skills.variables,
+                skills: &self.skills.folders,
                 tools: &self.tools,
                 processes: &flight.core.agents.processes,
                 gateway: &self.inside,

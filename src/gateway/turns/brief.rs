@@ -12,6 +12,7 @@ use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry};
 use crate::tool;
 use crate::wire::gateway::agent::{Report, ReportSandbox, ReportSkills};
+use std::path::Path;
 
 /// Characters of one injected workspace file when the configuration does not say.
 pub const FILE_CHARS: usize = 20_000;
@@ -20,6 +21,8 @@ pub(super) struct Brief<'a> {
     pub flight: &'a Flight,
     pub config: &'a Snapshot,
     pub entry: &'a Entry,
+    /// Where the agent works: its workspace, or the folder of a sandboxed session.
+    pub folder: &'a Path,
     pub files: &'a [Injected],
     pub skills: &'a Usable,
     pub tools: Vec<(&'a str, &'a str)>,
@@ -58,11 +61,9 @@ impl Brief<'_> {
         let (flight, config) = (self.flight, &self.config.config);
         let access = tool::confine::mode(config, &flight.agent_id, &flight.run.key)?;
         let settings = Settings::of(config, flight.core.config.paths(), &flight.agent_id);
-        let own =
-            (access != Access::Write).then(|| settings.folder(&flight.agent_id, &flight.run.key));
         Some(Sandbox {
             workspace_access: access.name(),
-            folder: own,
+            apart: (access != Access::Write).then(|| flight.workspace.clone()),
             network: settings.network(),
         })
     }
@@ -82,7 +83,7 @@ impl Brief<'_> {
                 Mode::Full
             },
             agent_id: &flight.agent_id,
-            workspace: &flight.workspace,
+            workspace: self.folder,
             files: self.files,
             skills: &self.skills.prompt,
             tools: &self.tools,

@@ -16,9 +16,10 @@ use crate::agent::event::{Event, Sink};
 use crate::agent::lane::{After, Placed};
 use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
 use crate::agent::{history, inbound, workspace};
+use crate::base::atomic::create_private_dir;
 use crate::base::time::now_ms;
 use crate::config::Snapshot;
-use crate::config::sandbox::is_used;
+use crate::config::sandbox;
 use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry, Opening};
 use crate::wire::gateway::agent::{
@@ -378,16 +379,18 @@ impl Flight {
         let thinking = self.thinking(config, &entry, &chain.targets[0]);
         let skills = skills::usable(&self.core, config, &self.agent_id);
         let bench = Bench::new(self, config, &entry, &chain.targets[0], &skills);
+        let folder = self.folder(config)?;
         let files = workspace::load(
-            &self.workspace,
+            &folder,
             session::key::is_subagent(&self.run.key),
             defaults.bootstrap_max_chars.unwrap_or(FILE_CHARS),
-            is_used(&config.config, &self.agent_id),
+            sandbox::is_used(&config.config, &self.agent_id),
         );
         let brief = Brief {
             flight: self,
             config,
             entry: &entry,
+            folder: &folder,
             files: &files,
             skills: &skills,
             tools: bench.tools.iter().map(|t| (t.name, t.summary)).collect(),
@@ -442,6 +445,25 @@ impl Flight {
             self.note(&outcome, &target, &skills);
         }
         Ok((outcome, target, report))
+    }
+
+    /// Where the agent works: a sandboxed session in a folder of its own, unless it may write the
+    /// workspace.
+    fn folder(&self, config: &Snapshot) -> Result<PathBuf, String> {
+        let (agent, key) = (&self.agent_id, &self.run.key);
+        let access = sandbox::of_session(&config.config, agent, key);
+        if access.is_none_or(|access| access == sandbox::Access::Write) {
+            return Ok(self.workspace.clone());
+        }
+        let settings = sandbox::Settings::of(&config.config, self.core.config.paths(), agent);
+        let folder = settings.folder(agent, key);
+        create_private_dir(&folder)
+            .map_err(|err| format!("the sandbox's folder {}: {err}", folder.display()))?;
+        if let Err(err) = workspace::seed(&self.workspace, &folder) {
+            // The turn can do without, and a disk that is full must not end it.
+            log::warn!("cannot copy to {}: {err}", folder.display());
+        }
+        Ok(folder)
     }
 
     fn thinking(&self, config: &Snapshot, entry: &Entry, target: &Target) -> &'static str {

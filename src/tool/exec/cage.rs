@@ -17,7 +17,7 @@ const MEMORY_LEAST: u64 = 512 * 1024 * 1024;
 
 pub fn fences(room: &Room) -> Sandbox {
     Sandbox {
-        read: room.also.iter().cloned().collect(),
+        read: room.also.clone(),
         write: vec![room.root.clone()],
         network: room.settings.network(),
     }

@@ -1,0 +1,12 @@
+//! `openclaw sandbox`: what sandboxed sessions may do, and the containers some of them use.
+
+pub mod explain;
+
+use crate::base::cmdline::Command;
+
+pub const SPEC: Command = Command {
+    name: "sandbox",
+    summary: "What sandboxed sessions may do, and their containers",
+    subcommands: &[explain::SPEC],
+    ..Command::NEW
+};
