@@ -17,6 +17,7 @@ pub mod net;
 
 pub mod client;
 pub mod exec;
+pub mod memory;
 pub mod tailscale;
 
 pub mod model;

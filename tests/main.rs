@@ -23,6 +23,8 @@ mod hooks;
 mod http;
 mod local_model;
 mod man;
+#[cfg(feature = "memory")]
+mod memory;
 mod model_requests;
 mod models;
 mod openai_api;

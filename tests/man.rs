@@ -75,6 +75,7 @@ fn every_program_has_a_manual_page() {
         "openclaw-gateway",
         "openclaw-exec",
         "openclaw-channel",
+        "openclaw-memory",
     ] {
         let found = ["1", "8"]
             .iter()

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "wire"],
     &["supervisor"],
     &["net"],
-    &["client", "exec", "tailscale"],
+    &["client", "exec", "memory", "tailscale"],
     &["session", "model"],
     &["tool", "channel"],
     &["agent", "schedule"],

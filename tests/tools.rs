@@ -128,6 +128,7 @@ impl House {
             tools: &tools,
             processes: &self.processes,
             gateway: &NoGateway,
+            memory: &openclaw::tool::memory::Memory::default(),
             approve: Stand {
                 desk: Some(&self.desk),
                 sender: self.sender.as_ref(),

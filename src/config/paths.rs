@@ -145,6 +145,11 @@ impl Paths {
         self.runtime.join("tailscale.sock")
     }
 
+    /// Where the memory index answers the core.
+    pub fn memory_sock(&self) -> PathBuf {
+        self.runtime.join("memory.sock")
+    }
+
     /// `<state>/agents/<id>`.
     pub fn agent(&self, id: &str) -> PathBuf {
         self.state.join("agents").join(id)

@@ -15,6 +15,7 @@ use crate::agent::lane::{Lanes, Limits};
 use crate::config::{Live, Snapshot};
 use crate::model;
 use crate::session::Store;
+use crate::tool::memory::Memory;
 use crate::tool::process::Processes;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub struct Agents {
     pub runs: Arc<Runs>,
     pub model: Box<dyn model::Client>,
     pub processes: Processes,
+    pub memory: Memory,
     /// Held while a session is patched: a label is looked for in the others and set in one step.
     pub patching: Mutex<()>,
     pub skills: Skills,
@@ -74,6 +76,7 @@ impl Agents {
             runs: Arc::default(),
             model: Box::new(model::Live),
             processes,
+            memory: Memory::default(),
             patching: Mutex::default(),
             skills: Skills::default(),
             usage: Book::default(),

@@ -17,6 +17,7 @@ use super::http::canvas::reload::Reload;
 use super::http::health::Probe;
 use super::http::plane::Plane;
 use super::link::Supervisor;
+use super::memory;
 use super::outbox::Flusher;
 use super::pool::Pool;
 use super::presence::Presence;
@@ -139,6 +140,7 @@ impl Core {
         self.wizard.sweep();
         self.agents.sweep(&self.clients);
         self.cron.sweep(self);
+        memory::sweep(self);
         process::trim_heap();
     }
 

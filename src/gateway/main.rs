@@ -11,6 +11,7 @@ use super::health;
 use super::http::exchange::Door;
 use super::link::{self, Child};
 use super::local_model;
+use super::memory;
 use super::reload::{Asked, Outcome, Reloader};
 use super::restart;
 use super::tailscale;
@@ -136,6 +137,7 @@ fn start() -> Result<Started, Error> {
             });
         }
     });
+    memory::attach(&core);
     core.agents.recover(&core.dedupe);
     restart::take_note(
         core.config.paths(),

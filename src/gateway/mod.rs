@@ -30,6 +30,7 @@ pub mod ledger;
 mod link;
 pub mod local_model;
 mod main;
+mod memory;
 pub mod methods;
 pub mod models;
 pub mod origin;

@@ -10,6 +10,7 @@ pub mod choose;
 pub mod credential;
 mod draft;
 pub mod echo;
+pub mod embedding;
 pub mod fault;
 mod frames;
 mod google_generative_ai;

@@ -12,6 +12,7 @@ pub mod edit;
 pub mod exec;
 pub mod files;
 pub mod gateway;
+pub mod memory;
 pub mod policy;
 pub mod process;
 pub mod read;
@@ -50,6 +51,8 @@ static TABLE: &[Tool] = &[
     write::TOOL,
     exec::TOOL,
     process::tool::TOOL,
+    memory::search::TOOL,
+    memory::get::TOOL,
 ];
 
 /// One call by the model.
@@ -78,6 +81,8 @@ pub struct Context<'a> {
     pub processes: &'a process::Processes,
     /// What clients of the gateway can do, and more of the kind.
     pub gateway: &'a dyn Gateway,
+    /// The agent's notes, searched.
+    pub memory: &'a memory::Memory,
     /// For commands that need somebody's word.
     pub approve: approve::Stand<'a>,
 }

@@ -174,6 +174,10 @@ pub fn allowed(config: &Snapshot, caller: &Caller) -> Vec<&'static Tool> {
     super::table()
         .iter()
         .filter(|tool| levels.iter().all(|level| level.passes(tool.name)))
+        .filter(|tool| {
+            let is_memory = matches!(tool.name, "memory_search" | "memory_get");
+            !is_memory || super::memory::settings::is_on(config, caller.agent_id)
+        })
         .filter(|tool| !(read_only && matches!(tool.name, "write" | "edit" | "apply_patch")))
         .collect()
 }

@@ -5,6 +5,7 @@ pub mod control;
 pub mod exec;
 pub mod gateway;
 pub mod log;
+pub mod memory;
 pub mod message;
 pub mod shape;
 pub mod tailscale;

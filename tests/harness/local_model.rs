@@ -27,6 +27,12 @@ static INSTALLED: Mutex<()> = Mutex::new(());
 /// each other's prompts be read anew all the time.
 static TURN: Mutex<()> = Mutex::new(());
 static SHARED: OnceLock<Result<u16, String>> = OnceLock::new();
+/// The same model, asked for vectors: llama.cpp does either, not both.
+static EMBEDDER: OnceLock<Result<u16, String>> = OnceLock::new();
+const EMBEDDER_SOURCE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/memory/embed.py"
+);
 
 /// The installation and settings with a port of their own, or why there is none.
 pub fn installed() -> Result<(LocalModel, Settings), String> {
@@ -47,7 +53,25 @@ pub fn shared() -> Result<u16, String> {
 
 fn start() -> Result<u16, String> {
     let (local, settings) = installed()?;
-    let argv = local.worker(&settings).argv;
+    run(local.worker(&settings).argv)?;
+    local_model::wait(&settings).map_err(|err| err.to_string())?;
+    Ok(settings.port)
+}
+
+/// The port of a server with `/v1/embeddings` that all tests share, started by the first that asks.
+pub fn embedder() -> Result<u16, String> {
+    let start = || {
+        let (local, settings) = installed()?;
+        let python = local.python().to_string_lossy().into_owned();
+        let port = settings.port.to_string();
+        run(vec![python, EMBEDDER_SOURCE.into(), port])?;
+        local_model::wait(&settings).map_err(|err| err.to_string())?;
+        Ok(settings.port)
+    };
+    EMBEDDER.get_or_init(start).clone()
+}
+
+fn run(argv: Vec<String>) -> Result<(), String> {
     let (told, hears) = mpsc::channel();
     // The server ends with the thread that started it, so that one must not be a test's.
     std::thread::spawn(move || {
@@ -67,9 +91,7 @@ fn start() -> Result<u16, String> {
             }
         }
     });
-    hears.recv().expect("the thread says how it went")?;
-    local_model::wait(&settings).map_err(|err| err.to_string())?;
-    Ok(settings.port)
+    hears.recv().expect("the thread says how it went")
 }
 
 impl Setup {

@@ -7,6 +7,7 @@ mod dashboard;
 mod gateway;
 mod health;
 mod logs;
+mod memory;
 mod models;
 mod quickstart;
 mod sandbox;
@@ -51,6 +52,7 @@ pub const ROOT: Command = Command {
         gateway::SPEC,
         health::SPEC,
         logs::SPEC,
+        memory::SPEC,
         models::SPEC,
         quickstart::SPEC,
         sandbox::SPEC,
@@ -75,6 +77,9 @@ const ROWS: &[Row] = &[
     row("gateway status", gateway::status::run),
     row("health", health::run),
     row("logs", logs::run),
+    row("memory index", memory::index::run).needing_config(),
+    row("memory search", memory::search::run).needing_config(),
+    row("memory status", memory::status::run).needing_config(),
     row("models", models::status::bare),
     row("models aliases add", models::aliases::add),
     row("models aliases list", models::aliases::list),

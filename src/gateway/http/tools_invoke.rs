@@ -100,6 +100,7 @@ fn invoke(core: &Arc<Core>, body: &Value, gone: &Cancel, offered: Offered) -> (u
             update: &|_| {},
             tools: &tools,
             processes: &core.agents.processes,
+            memory: &core.agents.memory,
             gateway: &Inside(core.clone()),
             // No command runs here.
             approve: Stand::default(),

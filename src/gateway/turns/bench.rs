@@ -101,6 +101,7 @@ impl Toolbox for Bench<'_> {
                 skills: &self.skills.folders,
                 tools: &self.tools,
                 processes: &flight.core.agents.processes,
+                memory: &flight.core.agents.memory,
                 gateway: &self.inside,
                 approve: Stand {
                     desk: Some(&self.desk),
