@@ -16,6 +16,7 @@ mod ctl;
 mod faults;
 mod frames;
 mod front;
+mod gateway_tools;
 mod handshake;
 mod harness;
 mod heartbeat;

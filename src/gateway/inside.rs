@@ -7,19 +7,23 @@
 use super::broadcast::{Client, Heard, Line};
 use super::core::Core;
 use super::dispatch::{self, Request};
+use super::restart;
 use crate::base::cancel::Cancel;
 use crate::base::id;
 use crate::base::time::now_ms;
 use crate::tool::{Error, Gateway};
+use crate::wire::gateway::config::SentinelPayload;
 use crate::wire::gateway::frame::RpcError;
 use crate::wire::version;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+/// Characters of a note that the next start repeats.
+const MAX_NOTE_CHARS: usize = 2_000;
 /// Answers of one call: `agent` gives two.
 const ANSWERS: usize = 2;
 
@@ -96,6 +100,37 @@ fn client(ear: Sender<Heard>) -> Client {
     }
 }
 
+type Own = fn(&Arc<Core>, &Value) -> Result<Value, String>;
+
+/// What tools may ask for that no client has a method for.
+const OWN: &[(&str, Own)] = &[("gateway.restart", restart)];
+
+/// A restart that an agent wants, and the note that tells it when it is done.
+fn restart(core: &Arc<Core>, params: &Value) -> Result<Value, String> {
+    let text = |name: &str| {
+        let text = params[name].as_str().unwrap_or_default();
+        let text: String = text.chars().take(MAX_NOTE_CHARS).collect();
+        (!text.is_empty()).then_some(text)
+    };
+    let reason = text("reason");
+    let payload = SentinelPayload {
+        kind: "restart".into(),
+        status: "ok".into(),
+        ts: now_ms(),
+        session_key: text("sessionKey"),
+        message: text("note").or_else(|| reason.clone()),
+        doctor_hint: "Run: openclaw doctor --non-interactive".into(),
+        stats: json!({"mode": "gateway.restart", "reason": reason}),
+    };
+    restart::leave_note(core.config.paths(), payload);
+    let reason = reason.as_deref().unwrap_or("gateway.restart");
+    Ok(json!(restart::plan(
+        core,
+        params["delayMs"].as_f64(),
+        reason
+    )))
+}
+
 impl Gateway for Inside {
     fn call(
         &self,
@@ -104,6 +139,9 @@ impl Gateway for Inside {
         patience: Duration,
         cancel: &Cancel,
     ) -> Result<Value, Error> {
+        if let Some((_, run)) = OWN.iter().find(|(name, _)| *name == method) {
+            return run(&self.0, &params).map_err(Error);
+        }
         ask(&self.0, method, params)
             .answer(patience, cancel)
             .map_err(|error| Error(error.message))
@@ -114,7 +152,6 @@ impl Gateway for Inside {
 mod tests {
     use super::super::core::tests::core;
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_call_from_within_is_checked_and_answered_like_a_clients() {

@@ -5,17 +5,21 @@
 //! commands are started by `openclaw-exec` alone (see `exec`). No tool panics on arguments, and
 //! every text a tool returns is bounded.
 
+pub mod agents_list;
 pub mod approve;
 pub mod confine;
+pub mod cron;
 mod diff;
 pub mod edit;
 pub mod exec;
 pub mod files;
 pub mod gateway;
+pub mod gateway_control;
 pub mod memory;
 pub mod policy;
 pub mod process;
 pub mod read;
+pub mod sessions;
 pub mod validate;
 pub mod write;
 
@@ -51,6 +55,11 @@ static TABLE: &[Tool] = &[
     write::TOOL,
     exec::TOOL,
     process::tool::TOOL,
+    cron::TOOL,
+    gateway_control::TOOL,
+    agents_list::TOOL,
+    sessions::list::TOOL,
+    sessions::history::TOOL,
     memory::search::TOOL,
     memory::get::TOOL,
 ];
