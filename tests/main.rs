@@ -32,6 +32,7 @@ mod openai_api;
 mod parity;
 mod protocol;
 mod providers;
+mod queue;
 mod quickstart;
 mod reload;
 mod restart;

@@ -17,6 +17,7 @@ pub mod lane;
 pub mod levels;
 pub mod payload;
 pub mod prompt;
+pub mod queue;
 pub mod sending;
 pub mod skills;
 pub mod trim;

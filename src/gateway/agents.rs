@@ -6,6 +6,7 @@ use super::dedupe::Dedupe;
 use super::heartbeat::Heartbeat;
 use super::ledger::Ledger;
 use super::pending;
+use super::queue::Queues;
 use super::runs::Runs;
 use super::skills::Skills;
 use super::system_events::SystemEvents;
@@ -24,6 +25,8 @@ pub struct Agents {
     pub sessions: Arc<Store>,
     pub lanes: Lanes,
     pub runs: Arc<Runs>,
+    /// What waits for busy sessions.
+    pub queues: Queues,
     pub model: Box<dyn model::Client>,
     pub processes: Processes,
     pub memory: Memory,
@@ -74,6 +77,7 @@ impl Agents {
             sessions,
             lanes: Lanes::new(limits(&snapshot)),
             runs: Arc::default(),
+            queues: Queues::default(),
             model: Box::new(model::Live),
             processes,
             memory: Memory::default(),
@@ -115,6 +119,7 @@ impl Agents {
 
     /// Ends every turn, waits up to `grace` for them, and leaves the sessions whole on disk.
     pub fn stop(&self, grace: Duration) {
+        self.queues.close();
         self.runs.cancel_all();
         self.upkeep.cancel_all();
         if !self.lanes.close(grace) {

@@ -1,6 +1,6 @@
 //! What the core's threads share. Each noun guards itself with its own small lock; no code holds
 //! two of them at once, except that the registry of clients is held while their outboxes take a
-//! broadcast.
+//! broadcast, and the queues while the registry of runs or the clock is asked.
 
 use super::agents::Agents;
 use super::approvals::Approvals;

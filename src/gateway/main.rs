@@ -12,6 +12,7 @@ use super::http::exchange::Door;
 use super::link::{self, Child};
 use super::local_model;
 use super::memory;
+use super::queue;
 use super::reload::{Asked, Outcome, Reloader};
 use super::restart;
 use super::tailscale;
@@ -139,6 +140,7 @@ fn start() -> Result<Started, Error> {
     });
     memory::attach(&core);
     core.agents.recover(&core.dedupe);
+    queue::recover(&core);
     restart::take_note(
         core.config.paths(),
         &core.system_events,

@@ -38,6 +38,7 @@ pub mod outbox;
 pub mod pending;
 pub mod pool;
 pub mod presence;
+pub mod queue;
 pub mod reload;
 pub mod restart;
 pub mod runs;

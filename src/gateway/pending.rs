@@ -13,6 +13,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,9 +43,11 @@ pub fn keep(
     };
     let bytes = serde_json::to_vec(&kept)?;
     // Named so that the order of the names is the order of the messages.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = format!(
-        "{:015}-{}.json",
+        "{:015}-{:06}-{}.json",
         crate::base::time::now_ms(),
+        NEXT.fetch_add(1, Ordering::Relaxed) % 1_000_000,
         crate::base::id::short()
     );
     let path = folder(paths).join(name);

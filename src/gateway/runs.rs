@@ -6,6 +6,7 @@
 
 use super::broadcast::{Clients, Rules};
 use super::clock::{Alarm, Clock};
+use super::queue::Steering;
 use crate::agent::event::Event;
 use crate::base::cancel::Cancel;
 use crate::base::time::now_ms;
@@ -95,6 +96,8 @@ pub struct Run {
     pub expires: Option<Instant>,
     /// Hears every event that is told, on the thread that tells it; must not block.
     pub ear: Option<Ear>,
+    /// What people say to it while it runs.
+    pub steering: Steering,
     progress: Mutex<Progress>,
 }
 
@@ -123,8 +126,14 @@ impl Run {
             sender: None,
             expires: None,
             ear: None,
+            steering: Steering::default(),
             progress: Mutex::default(),
         }
+    }
+
+    /// Its end has been told: whoever heard of it may go on in the session.
+    pub fn is_told(&self) -> bool {
+        self.progress().told
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

@@ -51,6 +51,25 @@ pub fn touch(
     Ok(entry.session_id.clone().unwrap_or_default())
 }
 
+/// Says where a session began that has no other place; an outside route it has stays.
+pub fn seat(entry: &mut Entry, channel: &str) {
+    if entry.chat_type.is_none() {
+        entry.chat_type = Some("direct".into());
+    }
+    if entry.origin.is_none() {
+        let origin = [
+            ("provider", channel),
+            ("surface", channel),
+            ("chatType", "direct"),
+        ];
+        let origin = origin.map(|(key, value)| (key.to_string(), value.into()));
+        entry.origin = Some(origin.into_iter().collect());
+    }
+    if entry.last_channel.is_none() {
+        entry.set_route(Some(channel), None, None, None);
+    }
+}
+
 /// Starts a conversation of its own under `key`, whatever was there; its session id. On disk.
 pub fn fresh(core: &Core, key: &str) -> Result<String, Error> {
     let entry = core.agents.sessions.update(key, |entry| {

@@ -277,6 +277,16 @@ impl Store {
         transcript.append(message).map(drop)
     }
 
+    /// Whether one of the last messages of a transcript holds `text`.
+    pub fn has_said(self: &Arc<Store>, opening: &Opening, text: &str) -> Result<bool, Error> {
+        let mut transcript = self.open_transcript(opening)?;
+        let end = transcript.context().iter().rev().take(RECENT);
+        Ok(end.into_iter().any(|message| match message {
+            Message::User(user) => user.content.text().contains(text),
+            _ => false,
+        }))
+    }
+
     /// Forgets remembered conversations that no run used for a while.
     pub fn trim(&self) {
         self.transcripts.cache.trim();

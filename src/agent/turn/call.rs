@@ -12,6 +12,9 @@ use serde_json::Value;
 const CUT_OFF: &str = "This call was cut off by the limit of tokens for one answer and did not run. \
     Make it again, shorter or in several steps.";
 
+/// The result of a call that was not made any more.
+const SKIPPED: &str = "Skipped due to queued user message.";
+
 impl Run<'_, '_> {
     /// Says whether the turn ends with this answer. A call that is not whole does not run.
     pub(super) fn use_tool(&mut self, call: &Call, whole: bool) -> Result<bool, Stop> {
@@ -78,6 +81,35 @@ impl Run<'_, '_> {
             (name.to_string(), inbound::cut(line, MAX_TOOL_ERROR))
         });
         Ok(last)
+    }
+
+    /// The person has said something that may change what is to be done.
+    pub(super) fn skip_tool(&mut self, call: &Call) -> Result<(), Stop> {
+        let output = Output::text(SKIPPED);
+        let (id, name) = (call.id, call.name);
+        let result = Message::ToolResult(ToolResult {
+            tool_call_id: id.into(),
+            tool_name: name.into(),
+            content: output.content.clone(),
+            details: None,
+            is_error: true,
+            timestamp: now_ms(),
+        });
+        self.parts.memory.append(&result).map_err(Stop::Broken)?;
+        let sink = self.parts.sink;
+        sink.tell(Event::ToolStart {
+            id,
+            name,
+            args: call.arguments,
+        });
+        sink.tell(Event::ToolResult {
+            id,
+            name,
+            meta: subject(call).as_deref(),
+            is_error: true,
+            result: &output,
+        });
+        Ok(())
     }
 }
 

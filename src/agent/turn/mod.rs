@@ -45,6 +45,14 @@ pub trait Toolbox: Sync {
     fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran;
 }
 
+/// Words people have for a turn that already runs.
+pub trait Steer: Sync {
+    /// The next of them; `ending` when the turn ends unless there is one: then none comes any more.
+    fn next(&self, ending: bool) -> Option<Message>;
+    /// What `next` gave is in the transcript.
+    fn stored(&self);
+}
+
 pub struct Call<'a> {
     pub id: &'a str,
     pub name: &'a str,
@@ -87,6 +95,7 @@ pub struct Turn<'a> {
 pub struct Parts<'a> {
     pub model: &'a dyn Client,
     pub tools: &'a dyn Toolbox,
+    pub steer: &'a dyn Steer,
     pub memory: &'a mut dyn Memory,
     pub sink: &'a dyn Sink,
     pub prompt: &'a dyn Fn(&Target) -> Prompt,
@@ -286,24 +295,43 @@ impl Run<'_, '_> {
             if let Err(stop) = self.keep(Message::Assistant(answer)) {
                 return stop;
             }
-            if calls.is_empty() {
-                return Stop::Spoken;
-            }
             let mut last = false;
+            let mut steered = None;
             for (at, (id, name, arguments)) in calls.iter().enumerate() {
                 let call = Call {
                     id,
                     name,
                     arguments,
                 };
+                if steered.is_some() {
+                    if let Err(stop) = self.skip_tool(&call) {
+                        return stop;
+                    }
+                    continue;
+                }
                 let whole = !(cut && at + 1 == calls.len());
                 match self.use_tool(&call, whole) {
                     Ok(ends) => last |= ends,
                     Err(stop) => return stop,
                 }
+                if !last {
+                    steered = self.parts.steer.next(false);
+                }
             }
             if last {
                 return Stop::Spoken;
+            }
+            if calls.is_empty() {
+                steered = self.parts.steer.next(true);
+                if steered.is_none() {
+                    return Stop::Spoken;
+                }
+            }
+            if let Some(message) = steered {
+                if let Err(stop) = self.keep(message) {
+                    return stop;
+                }
+                self.parts.steer.stored();
             }
         }
     }

@@ -121,6 +121,25 @@ impl Toolbox for Tools {
     }
 }
 
+/// Words that a person says meanwhile.
+#[derive(Default)]
+struct Words(Mutex<Vec<&'static str>>, Mutex<usize>);
+
+impl Steer for Words {
+    fn next(&self, _: bool) -> Option<Message> {
+        let mut words = self.0.lock().unwrap();
+        (!words.is_empty()).then(|| {
+            Message::User(User {
+                content: Content::Text(words.remove(0).into()),
+                timestamp: 2,
+            })
+        })
+    }
+    fn stored(&self) {
+        *self.1.lock().unwrap() += 1;
+    }
+}
+
 #[derive(Default)]
 struct Log(Mutex<Vec<String>>);
 
@@ -182,7 +201,16 @@ struct Played {
     asked: Vec<Vec<Message>>,
 }
 
-fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], mut tape: Tape) -> Played {
+fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], tape: Tape) -> Played {
+    play_steered(script, models, tape, &Words::default())
+}
+
+fn play_steered(
+    script: Vec<Result<Assistant, Error>>,
+    models: &[&str],
+    mut tape: Tape,
+    words: &Words,
+) -> Played {
     let client = Script(Mutex::new(script), Mutex::default());
     let log = Log::default();
     let targets: Vec<Target> = models.iter().map(|m| target(m)).collect();
@@ -208,6 +236,7 @@ fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], mut tape: T
         Parts {
             model: &client,
             tools: &Tools,
+            steer: words,
             memory: &mut tape,
             sink: &log,
             prompt: &|_| Prompt::default(),
@@ -288,6 +317,29 @@ fn a_call_cut_off_by_the_token_limit_does_not_run() {
     };
     assert!(result.is_error);
     assert!(text_of(&result.content).contains("cut off"));
+}
+
+#[test]
+fn words_said_meanwhile_skip_the_calls_that_are_left_and_come_one_at_a_time() {
+    let calls = answer(json!([
+        {"type":"toolCall","id":"c1","name":"exec","arguments":{}},
+        {"type":"toolCall","id":"c2","name":"exec","arguments":{}},
+    ]));
+    let words = Words(Mutex::new(vec!["wait", "and this"]), Mutex::default());
+    let script = vec![calls, say("One."), say("Two.")];
+    let played = play_steered(script, &["m"], Tape::default(), &words);
+    assert_eq!(played.outcome.end, End::Done);
+    assert_eq!(texts(&played.outcome), ["One.", "Two."]);
+    let said = |at: usize| serde_json::to_value(&played.tape.kept[at]).unwrap();
+    assert_eq!(said(2)["isError"], false);
+    assert_eq!(
+        said(3)["content"][0]["text"],
+        "Skipped due to queued user message."
+    );
+    assert_eq!(said(3)["toolCallId"], "c2");
+    assert_eq!(said(4)["content"], "wait");
+    assert_eq!(said(6)["content"], "and this");
+    assert_eq!(*words.1.lock().unwrap(), 2);
 }
 
 #[test]

@@ -2,23 +2,28 @@
 
 use super::{Answer, Call};
 use crate::agent::inbound;
+use crate::agent::queue::{Mode, Settings, Wish};
 use crate::gateway::broadcast::{Client, Rules};
 use crate::gateway::core::Core;
 use crate::gateway::dedupe::Stored;
 use crate::gateway::models;
-use crate::gateway::runs::{self, Kind};
+use crate::gateway::queue::{self, Admission, Record};
+use crate::gateway::runs::{self, Kind, Run};
 use crate::gateway::sessions::{self, Touch};
 use crate::gateway::turns::{self, Ending, Start};
-use crate::session::{Entry, Error};
+use crate::session::Error;
 use crate::tool::approve::Sender;
 use crate::wire::gateway::chat::{
     self, AbortParams, Aborted, History, HistoryParams, InjectParams, Injected, Said, SendParams,
     Sent,
 };
 use crate::wire::gateway::frame::RpcError;
+use crate::wire::message::Block;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What a chat window counts as.
+const CHANNEL: &str = "webchat";
 /// Namespace of stored answers.
 const KEPT: &str = "chat";
 
@@ -46,6 +51,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
         return Err(RpcError::invalid("send blocked by session policy"));
     }
     if inbound::is_stop(&params.message) {
+        queue::clear(core, &key);
         return Ok(Answer::ok(&abort_session(core, &key, "stop")));
     }
     let id = params.idempotency_key.as_str();
@@ -63,12 +69,29 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     run.sender = Some(sender(call.client));
     run.expires = Some(Instant::now() + (limit + EXPIRY_SLACK).clamp(EXPIRY_MIN, EXPIRY_MAX));
     let run = Arc::new(run);
-    if !core.agents.runs.begin(&run) {
-        return Ok(Answer::ok(&Sent {
-            run_id: id,
-            status: "in_flight",
-            summary: None,
-        }));
+    let renews = inbound::reset(&params.message).is_some();
+    match core.agents.queues.admit(core, &run) {
+        Admission::Known => {
+            return Ok(Answer::ok(&Sent {
+                run_id: id,
+                status: "in_flight",
+                summary: None,
+            }));
+        }
+        Admission::Free => {}
+        // The new conversation begins when the turn of the old one is over.
+        Admission::Busy if renews => {}
+        Admission::Busy => {
+            let settings = queue::settings(core, &key, CHANNEL, Wish::default());
+            if settings.mode != Mode::Interrupt {
+                return wait(core, call, &params, &run, images, &settings);
+            }
+            for other in core.agents.runs.of_session(&key) {
+                if other.id != run.id {
+                    core.agents.runs.abort(&core.clients, &other, "stop");
+                }
+            }
+        }
     }
     // A new session keeps its key and the person's settings; the old transcript stays on disk.
     let (message, renewed) = match inbound::reset(&params.message) {
@@ -82,11 +105,16 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             (message, store.reset(&key).map(|_| ()))
         }
     };
-    let touched = renewed.and_then(|()| sessions::touch(core, &key, Touch::Chat, webchat));
+    let touched = renewed.and_then(|()| {
+        sessions::touch(core, &key, Touch::Chat, |entry| {
+            sessions::seat(entry, CHANNEL);
+        })
+    });
     let session_id = match touched {
         Ok(session_id) => session_id,
         Err(err) => {
             core.agents.runs.withdraw(&run);
+            queue::kick(core, &key);
             return Err(unavailable(err));
         }
     };
@@ -103,14 +131,10 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             listed: true,
             text: inbound::with_message_id(&stamped, id),
             images,
-            thinking: params
-                .thinking
-                .as_deref()
-                .filter(|_| !params.message.starts_with('/'))
-                .and_then(inbound::thinking_level),
+            thinking: thinking(&params),
             model: None,
             extra: None,
-            channel: Some("webchat".into()),
+            channel: Some(CHANNEL.into()),
             timeout: turns::default_timeout(&config),
             api: turns::Api::default(),
             lane: crate::agent::lane::MAIN.into(),
@@ -140,32 +164,75 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     Ok(Answer::Later)
 }
 
+/// The session is busy: the message is in its queue or its running turn when this returns, and the
+/// request's own run is over. What becomes of it is told under other run ids.
+fn wait(
+    core: &Arc<Core>,
+    call: &Call,
+    params: &SendParams,
+    run: &Arc<Run>,
+    images: Vec<Block>,
+    settings: &Settings,
+) -> Result<Answer, RpcError> {
+    let config = core.config.current();
+    let zone = config.config.agents.defaults.user_timezone.as_deref();
+    let now = crate::base::time::now_ms();
+    let stamped = inbound::stamped(&params.message, now, zone);
+    let record = Record {
+        key: run.key.clone(),
+        shown_key: params.session_key.clone(),
+        id: run.id.clone(),
+        text: inbound::with_message_id(&stamped, &run.id),
+        words: params.message.clone(),
+        images,
+        // Whoever reads along in the page sees each answer for itself.
+        route: None,
+        channel: CHANNEL.into(),
+        sender: run.sender.clone(),
+        thinking: thinking(params).map(String::from),
+        tries: 0,
+    };
+    let taken = queue::take(core, &record, run.watcher.as_deref(), settings);
+    let runs = &core.agents.runs;
+    if let Err(why) = taken {
+        runs.withdraw(run);
+        queue::kick(core, &run.key);
+        return Err(RpcError::unavailable(why));
+    }
+    let id = run.id.as_str();
+    let done = Sent {
+        run_id: id,
+        status: "ok",
+        summary: None,
+    };
+    core.dedupe.put(KEPT, id, Stored::ok(&done));
+    // The next core must neither call it interrupted nor take it a second time.
+    core.agents.ledger.began(id, run.kind);
+    core.agents.ledger.ended(id, run.kind, None);
+    call.responder().ok(&Sent {
+        status: "started",
+        ..done
+    });
+    runs.tell_final(&core.clients, run, None);
+    runs.end(run, None);
+    queue::kick(core, &run.key);
+    Ok(Answer::Later)
+}
+
+/// The level the request asks for; a command says its own.
+fn thinking(params: &SendParams) -> Option<&'static str> {
+    let asked = params.thinking.as_deref();
+    asked
+        .filter(|_| !params.message.starts_with('/'))
+        .and_then(inbound::thinking_level)
+}
+
 /// Who writes: by what the client calls itself.
 fn sender(client: &Client) -> Sender {
     let names = [Some(client.client_id.clone()), client.display_name.clone()];
     Sender {
-        channel: "webchat".into(),
+        channel: CHANNEL.into(),
         names: names.into_iter().flatten().collect(),
-    }
-}
-
-/// Says where a session began that has no other place; an outside route it has stays.
-fn webchat(entry: &mut Entry) {
-    const NAME: &str = "webchat";
-    if entry.chat_type.is_none() {
-        entry.chat_type = Some("direct".into());
-    }
-    if entry.origin.is_none() {
-        let origin = [
-            ("provider", NAME),
-            ("surface", NAME),
-            ("chatType", "direct"),
-        ];
-        let origin = origin.map(|(key, value)| (key.to_string(), value.into()));
-        entry.origin = Some(origin.into_iter().collect());
-    }
-    if entry.last_channel.is_none() {
-        entry.set_route(Some(NAME), None, None, None);
     }
 }
 
@@ -202,7 +269,8 @@ pub fn abort(core: &Arc<Core>, call: &Call) -> Answer {
     };
     let run = core.agents.runs.get(&id).filter(|r| r.kind == Kind::Chat);
     let Some(run) = run else {
-        return Answer::ok(&aborted(Vec::new()));
+        let waited = queue::remove(core, &key, &id);
+        return Answer::ok(&aborted(if waited { vec![id] } else { Vec::new() }));
     };
     if run.key != key {
         return Answer::invalid("runId does not match sessionKey");

@@ -10,7 +10,7 @@ use crate::base::id;
 use crate::base::time::now_ms;
 use crate::gateway::core::Core;
 use crate::gateway::session_patch::{Patch, next_model};
-use crate::gateway::{models, sessions};
+use crate::gateway::{models, queue, sessions};
 use crate::session::history::Preview;
 use crate::session::{ACTIVE_PATIENCE, Entry, Error, Filter, Named, Shortened, key};
 use crate::wire::gateway::frame::RpcError;
@@ -346,6 +346,7 @@ pub fn delete(core: &Arc<Core>, call: &Call) -> Answer {
     }
     let with_transcript = params.delete_transcript.unwrap_or(true);
     when_quiet(core, call, &key, move |core, key| {
+        queue::clear(core, key);
         if !sessions::end_runs(core, key, ACTIVE_PATIENCE) {
             return Err(still_active(key));
         }

@@ -9,6 +9,7 @@ mod tape;
 use super::core::Core;
 use super::models::{self, Chain};
 use super::pending::{self, Pending};
+use super::queue;
 use super::runs::{Kind, Run, Verbose};
 use super::skills::{self, Usable};
 use super::system_events::Drawn;
@@ -297,7 +298,9 @@ impl Flight {
         if let Some(finish) = finish {
             finish(ending, accepted);
         }
+        queue::put_back(&self.core, &self.run);
         self.core.agents.runs.end(&self.run, error);
+        queue::kick(&self.core, &self.run.key);
     }
 
     /// Ends a run that never got to its turn.
@@ -417,6 +420,7 @@ impl Flight {
             Parts {
                 model: &*agents.model,
                 tools: &bench,
+                steer: &self.run.steering,
                 memory: &mut memory,
                 sink: self,
                 prompt: &|target| brief.prompt(target),
@@ -542,6 +546,9 @@ impl Sink for Flight {
         if matches!(event, Event::Stored) {
             self.stored();
         } else {
+            if matches!(event, Event::Started { .. }) {
+                self.run.steering.open();
+            }
             self.core
                 .agents
                 .runs

@@ -11,6 +11,7 @@ pub mod level;
 
 use super::process::Processes;
 use crate::base::cancel::Cancel;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 pub use file::Store;
@@ -37,7 +38,7 @@ pub struct Stand<'a> {
 }
 
 /// A person on a channel, by every name the channel gives.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sender {
     pub channel: String,
     pub names: Vec<String>,
