@@ -14,6 +14,7 @@ mod config_write;
 mod cron;
 mod ctl;
 mod faults;
+mod file_tools;
 mod frames;
 mod front;
 mod gateway_tools;

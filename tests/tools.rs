@@ -18,16 +18,18 @@ use std::time::{Duration, Instant};
 const KEY: &str = "agent:main:main";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct House {
-    dir: Dir,
+pub struct House {
+    pub dir: Dir,
     runner: Child,
     processes: Processes,
     notices: Arc<Mutex<Vec<String>>>,
     updates: Mutex<Vec<Output>>,
-    config: Value,
+    pub config: Value,
     key: String,
     desk: Desk,
     sender: Option<Sender>,
+    /// Of the model that calls, when a rule asks.
+    pub provider: &'static str,
 }
 
 /// Keeps the questions for the test to answer.
@@ -55,7 +57,7 @@ impl tool::Gateway for NoGateway {
 }
 
 impl House {
-    fn new(name: &str, config: Value) -> House {
+    pub fn new(name: &str, config: Value) -> House {
         let dir = Dir::new(name);
         let (state, run) = (dir.path().join("state"), dir.path().join("run"));
         for folder in [&state, &run, &dir.path().join("state/workspace")] {
@@ -85,18 +87,19 @@ impl House {
             key: KEY.into(),
             desk: Desk::default(),
             sender: None,
+            provider: "",
         }
     }
 
-    fn workspace(&self) -> PathBuf {
+    pub fn workspace(&self) -> PathBuf {
         self.dir.path().join("state/workspace")
     }
 
-    fn call(&self, name: &str, arguments: Value) -> Finished {
+    pub fn call(&self, name: &str, arguments: Value) -> Finished {
         self.call_with(name, arguments, &Cancel::new())
     }
 
-    fn call_with(&self, name: &str, arguments: Value, cancel: &Cancel) -> Finished {
+    pub fn call_with(&self, name: &str, arguments: Value, cancel: &Cancel) -> Finished {
         let config = Arc::new(Snapshot {
             config: serde_json::from_value(self.config.clone()).unwrap(),
             value: self.config.clone(),
@@ -111,6 +114,7 @@ impl House {
         let caller = policy::Caller {
             agent_id: "main",
             session_key: &self.key,
+            provider: self.provider,
             ..policy::Caller::default()
         };
         let tools = policy::allowed(&config, &caller);
@@ -143,7 +147,7 @@ impl House {
         tool::run(name, &call, &context)
     }
 
-    fn text(&self, name: &str, arguments: Value) -> String {
+    pub fn text(&self, name: &str, arguments: Value) -> String {
         text_of(&self.call(name, arguments).content)
     }
 
@@ -169,7 +173,7 @@ impl House {
     }
 
     /// The message of a tool that failed.
-    fn error(&self, name: &str, arguments: Value) -> String {
+    pub fn error(&self, name: &str, arguments: Value) -> String {
         let finished = self.call(name, arguments);
         assert!(finished.failed() && !finished.is_error, "{finished:?}");
         let details = finished.details.unwrap();

@@ -121,17 +121,18 @@ fn unix(text: &str) -> String {
 /// Trailing spaces of each line gone; quotes, dashes and spaces in their ASCII form.
 fn normal(text: &str) -> String {
     let lines: Vec<&str> = text.split('\n').map(str::trim_end).collect();
-    lines
-        .join("\n")
-        .chars()
-        .map(|c| match c {
-            '\u{2018}'..='\u{201b}' => '\'',
-            '\u{201c}'..='\u{201f}' => '"',
-            '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
-            '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
-            c => c,
-        })
-        .collect()
+    lines.join("\n").chars().map(plain).collect()
+}
+
+/// A typographic mark in its ASCII form.
+pub(super) fn plain(c: char) -> char {
+    match c {
+        '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201f}' => '"',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
+        c => c,
+    }
 }
 
 #[cfg(test)]

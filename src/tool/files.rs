@@ -4,6 +4,7 @@
 use super::confine::{self, Room, tidy};
 use super::{Call, Context, Error};
 use crate::base::sys::beneath::{self, How};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest file `edit` takes whole into memory, bytes.
 const MAX_WHOLE: u64 = 16 * 1024 * 1024;
+/// Most entries of one folder that are looked at: some MB of names.
+const MAX_ENTRIES: usize = 100_000;
 
 pub struct Files {
     base: PathBuf,
@@ -23,6 +26,32 @@ pub struct Target {
     /// As given, for messages.
     pub given: String,
     pub absolute: PathBuf,
+}
+
+/// An entry of a folder.
+pub struct Entry {
+    pub name: OsString,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Folder,
+    File,
+    Symlink,
+    /// A FIFO, a socket, a device.
+    Other,
+}
+
+impl Kind {
+    fn of(kind: std::fs::FileType) -> Kind {
+        match kind {
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_symlink() => Kind::Symlink,
+            _ => Kind::Other,
+        }
+    }
 }
 
 impl Files {
@@ -44,6 +73,15 @@ impl Files {
         let given = call
             .first_of(&["path", "file_path"])
             .ok_or("Missing required parameter: path (path or file_path)")?;
+        self.resolve(given)
+    }
+
+    /// Where relative paths start: the workspace, or the sandbox's room.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    pub fn resolve(&self, given: &str) -> Result<Target, Error> {
         let absolute = match given.strip_prefix('~') {
             Some("") => self.home.clone(),
             Some(rest) if rest.starts_with('/') => self.home.join(&rest[1..]),
@@ -111,8 +149,7 @@ impl Files {
     pub fn save(&self, target: &Target, content: &[u8]) -> Result<(), Error> {
         let file = match &self.room {
             Some(room) if !target.absolute.starts_with(&room.root) => {
-                let given = &target.given;
-                return Err(Error(format!("{given} can only be read in this sandbox.")));
+                return Err(read_only(target));
             }
             Some(room) => self.create_beneath(room, target),
             None => create(&target.absolute),
@@ -120,6 +157,71 @@ impl Files {
         let mut file = file.map_err(|err| fault(&err, "open", target))?;
         file.write_all(content)
             .map_err(|err| fault(&err, "write", target))
+    }
+
+    /// Removes a file; of a symlink the link.
+    pub fn remove(&self, target: &Target) -> Result<(), Error> {
+        match &self.room {
+            Some(room) if !target.absolute.starts_with(&room.root) => {
+                return Err(read_only(target));
+            }
+            Some(room) => {
+                let (folder, path) = relative(room, target);
+                File::open(folder).and_then(|root| beneath::remove(&root, path))
+            }
+            None => std::fs::remove_file(&target.absolute),
+        }
+        .map_err(|err| fault(&err, "unlink", target))
+    }
+
+    /// What is there. Outside a sandbox symlinks are followed; inside they are an error.
+    pub fn kind(&self, target: &Target) -> Result<Kind, Error> {
+        let meta = match &self.room {
+            Some(room) => self
+                .beneath(room, target, How::Any)
+                .and_then(|file| file.metadata()),
+            None => std::fs::metadata(&target.absolute),
+        };
+        let meta = meta.map_err(|err| fault(&err, "stat", target))?;
+        Ok(Kind::of(meta.file_type()))
+    }
+
+    /// The entries of a folder, sorted by name without regard to case, and whether there are more
+    /// than are looked at.
+    pub fn list(&self, target: &Target) -> Result<(Vec<Entry>, bool), Error> {
+        let entries = match &self.room {
+            Some(room) => self
+                .beneath(room, target, How::List)
+                .and_then(|folder| beneath::entries(&folder)),
+            None => std::fs::read_dir(&target.absolute),
+        };
+        let entries = entries.map_err(|err| fault(&err, "scandir", target))?;
+        let mut found = Vec::new();
+        let mut more = false;
+        for entry in entries {
+            let entry = entry.map_err(|err| fault(&err, "scandir", target))?;
+            if found.len() == MAX_ENTRIES {
+                more = true;
+                break;
+            }
+            found.push(Entry {
+                name: entry.file_name(),
+                kind: entry.file_type().map_or(Kind::Other, Kind::of),
+            });
+        }
+        found.sort_by_cached_key(|entry| {
+            let name = entry.name.to_string_lossy();
+            (name.to_lowercase(), name.into_owned())
+        });
+        Ok((found, more))
+    }
+
+    /// A path below the base without it, any other one whole.
+    pub fn shown(&self, target: &Target) -> String {
+        match target.absolute.strip_prefix(&self.base) {
+            Ok(inside) if !inside.as_os_str().is_empty() => inside.display().to_string(),
+            _ => target.absolute.display().to_string(),
+        }
     }
 
     fn create_beneath(&self, room: &Room, target: &Target) -> io::Result<File> {
@@ -134,6 +236,13 @@ impl Files {
         let (folder, path) = relative(room, target);
         beneath::open(&File::open(folder)?, path, how)
     }
+}
+
+fn read_only(target: &Target) -> Error {
+    Error(format!(
+        "{} can only be read in this sandbox.",
+        target.given
+    ))
 }
 
 fn create(path: &Path) -> io::Result<File> {

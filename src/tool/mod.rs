@@ -6,6 +6,7 @@
 //! every text a tool returns is bounded.
 
 pub mod agents_list;
+pub mod apply_patch;
 pub mod approve;
 pub mod confine;
 pub mod cron;
@@ -19,6 +20,7 @@ pub mod memory;
 pub mod policy;
 pub mod process;
 pub mod read;
+pub mod search;
 pub mod sessions;
 pub mod validate;
 pub mod write;
@@ -53,6 +55,10 @@ static TABLE: &[Tool] = &[
     read::TOOL,
     edit::TOOL,
     write::TOOL,
+    apply_patch::TOOL,
+    search::GREP,
+    search::FIND,
+    search::LS,
     exec::TOOL,
     process::tool::TOOL,
     cron::TOOL,

@@ -134,6 +134,10 @@ const SUBAGENT_DENY: &[&str] = &[
 /// still a list that means something.
 const ELSEWHERE: &[&str] = &["whatsapp_login", "tts"];
 
+/// Models are told of these only where a list of the configuration asks for them: the original does
+/// not send them.
+const ON_REQUEST: &[&str] = &["grep", "find", "ls"];
+
 /// One level; `None` says nothing.
 #[derive(Clone, Debug, Default)]
 struct Level {
@@ -179,6 +183,10 @@ pub fn allowed(config: &Snapshot, caller: &Caller) -> Vec<&'static Tool> {
             !is_memory || super::memory::settings::is_on(config, caller.agent_id)
         })
         .filter(|tool| !(read_only && matches!(tool.name, "write" | "edit" | "apply_patch")))
+        .filter(|tool| match tool.name {
+            "apply_patch" => takes_patches(&config.value, caller),
+            name => !ON_REQUEST.contains(&name) || asked_for(&config.value, caller, name),
+        })
         .collect()
 }
 
@@ -188,17 +196,62 @@ pub fn sandbox_rules(config: &Snapshot, agent_id: &str) -> SandboxRules {
     SandboxRules::of(agent_tools(&config.value, agent_id), global)
 }
 
+/// Only OpenAI's models know the form, and only where the operator wants it.
+fn takes_patches(config: &Value, caller: &Caller) -> bool {
+    let agent = agent_tools(config, caller.agent_id);
+    let setting = |key: &str| {
+        [agent, config.get("tools").unwrap_or(&Value::Null)]
+            .into_iter()
+            .find_map(|tools| tools.pointer("/exec/applyPatch")?.get(key))
+    };
+    let provider = caller.provider.to_lowercase();
+    let models = setting("allowModels").and_then(Value::as_array);
+    let models = models.filter(|models| !models.is_empty());
+    setting("enabled").and_then(Value::as_bool) == Some(true)
+        && matches!(provider.as_str(), "openai" | "openai-codex")
+        && models.is_none_or(|models| {
+            let model = caller.model.trim().to_lowercase();
+            let full = match model.contains('/') {
+                true => model.clone(),
+                false => format!("{provider}/{model}"),
+            };
+            models.iter().filter_map(Value::as_str).any(|allowed| {
+                let allowed = allowed.trim().to_lowercase();
+                allowed == model || allowed == full
+            })
+        })
+}
+
+/// Whether any list that applies names the tool, other than by a mere `*`.
+fn asked_for(config: &Value, caller: &Caller, name: &str) -> bool {
+    let global = config.get("tools").unwrap_or(&Value::Null);
+    let agent = agent_tools(config, caller.agent_id);
+    let providers = [global, agent].map(|tools| by_provider(tools, caller));
+    let places = [global, agent, &providers[0], &providers[1]];
+    places.iter().any(|tools| {
+        ["allow", "alsoAllow"].iter().any(|key| {
+            names(tools, key)
+                .unwrap_or_default()
+                .iter()
+                .any(|pattern| pattern != "*" && matches(pattern, name))
+        })
+    })
+}
+
+/// The rules for the caller's model, else for its provider.
+fn by_provider(tools: &Value, caller: &Caller) -> Value {
+    let by = tools.get("byProvider");
+    let full = format!("{}/{}", caller.provider, caller.model);
+    by.and_then(|by| by.get(&full).or_else(|| by.get(caller.provider)))
+        .cloned()
+        .unwrap_or(Value::Null)
+}
+
 fn levels(value: &Value, caller: &Caller, config: &crate::config::Config) -> Vec<Level> {
     let global = value.get("tools").unwrap_or(&Value::Null);
     let agent = agent_tools(value, caller.agent_id);
-    let provider = |tools: &Value| -> Value {
-        let by = tools.get("byProvider");
-        let full = format!("{}/{}", caller.provider, caller.model);
-        by.and_then(|by| by.get(&full).or_else(|| by.get(caller.provider)))
-            .cloned()
-            .unwrap_or(Value::Null)
-    };
-    let (global_provider, agent_provider) = (provider(global), provider(agent));
+    let (global_provider, agent_provider) =
+        (by_provider(global, caller), by_provider(agent, caller));
     let mut levels = vec![
         Level::profile(agent, global),
         Level::profile(&agent_provider, &global_provider),
@@ -404,9 +457,41 @@ mod tests {
     const KEY: &str = "agent:main:main";
 
     #[test]
-    fn without_rules_everything_is_allowed() {
-        let all: Vec<&str> = super::super::table().iter().map(|t| t.name).collect();
+    fn without_rules_everything_is_allowed_that_the_original_sends() {
+        let mut all: Vec<&str> = super::super::table().iter().map(|t| t.name).collect();
+        all.retain(|name| !["apply_patch", "grep", "find", "ls"].contains(name));
         assert_eq!(given(json!({}), KEY), all);
+        assert_eq!(given(json!({"tools": {"allow": ["*"]}}), KEY), all);
+    }
+
+    #[test]
+    fn searching_tools_are_there_for_who_asks_for_them() {
+        let also = json!({"tools": {"alsoAllow": ["grep"]}});
+        let tools = given(also, KEY);
+        assert!(tools.contains(&"grep") && tools.contains(&"exec") && !tools.contains(&"find"));
+        let tools = json!({"tools": {"allow": ["group:fs", "find", "ls"], "deny": ["ls"]}});
+        assert_eq!(given(tools, KEY), ["read", "edit", "write", "find"]);
+    }
+
+    #[test]
+    fn patches_are_for_openai_models_where_they_are_switched_on() {
+        let has = |value: &Value, provider, model| {
+            let caller = Caller {
+                agent_id: "main",
+                session_key: KEY,
+                provider,
+                model,
+            };
+            let tools = allowed(&config(value.clone()), &caller);
+            tools.iter().any(|tool| tool.name == "apply_patch")
+        };
+        let on = json!({"tools": {"exec": {"applyPatch": {"enabled": true}}}});
+        assert!(has(&on, "openai", "gpt-5") && has(&on, "openai-codex", "gpt-5"));
+        assert!(!has(&on, "anthropic", "claude") && !has(&json!({}), "openai", "gpt-5"));
+        let some = json!({"tools": {"allow": ["exec"], "exec": {"applyPatch":
+            {"enabled": true, "allowModels": ["openai/GPT-5", "o3"]}}}});
+        assert!(has(&some, "openai", "gpt-5") && has(&some, "openai", "o3"));
+        assert!(!has(&some, "openai", "gpt-4"));
     }
 
     #[test]

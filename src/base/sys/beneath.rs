@@ -27,6 +27,8 @@ pub enum How {
     Folder,
     /// Whatever it is, to be named by the descriptor and nothing more.
     Any,
+    /// A folder whose entries are going to be read.
+    List,
 }
 
 /// Opens `path`, relative to the folder `root`. A symlink on the way is `ELOOP`, an escape `EXDEV`.
@@ -37,6 +39,7 @@ pub fn open(root: &File, path: &Path, how: How) -> io::Result<File> {
         How::Write => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
         How::Folder => libc::O_PATH | libc::O_DIRECTORY,
         How::Any => libc::O_PATH,
+        How::List => libc::O_RDONLY | libc::O_DIRECTORY,
     };
     let text = if path.as_os_str().is_empty() {
         c".".to_owned()
@@ -72,6 +75,25 @@ pub fn open(root: &File, path: &Path, how: How) -> io::Result<File> {
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the kernel just gave us this descriptor and nobody else knows it.
     Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// The entries of a folder opened with [`How::List`]: of the very folder, whatever its path leads to
+/// by now.
+pub fn entries(folder: &File) -> io::Result<std::fs::ReadDir> {
+    std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+}
+
+/// Removes the file `path`, relative to `root`, following no symlink on the way. A symlink itself is
+/// removed, not what it points to; a folder is `EISDIR`.
+pub fn remove(root: &File, path: &Path) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = open(root, path.parent().unwrap_or(Path::new("")), How::Folder)?;
+    let text = CString::new(name.as_bytes())?;
+    // SAFETY: the descriptor and the terminated string live during the call.
+    if unsafe { libc::unlinkat(parent.as_raw_fd(), text.as_ptr(), 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Makes the folder `path` and its parents, relative to `root`, following no symlink.
@@ -130,6 +152,18 @@ mod tests {
             .read_to_string(&mut text)
             .unwrap();
         assert_eq!(text, "f");
+        let names: Vec<_> = entries(&open(&root, Path::new("a"), How::List).unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["b"]);
+        assert!(open(&root, Path::new("all"), How::List).is_err());
+        for path in ["all/etc/passwd", "../secret", "a/b", ""] {
+            assert!(remove(&root, Path::new(path)).is_err(), "{path}");
+        }
+        remove(&root, Path::new("link")).unwrap();
+        remove(&root, Path::new("file")).unwrap();
+        assert!(!dir.join("root/file").exists());
         assert_eq!(std::fs::read(dir.join("secret")).unwrap(), b"s");
         std::fs::remove_dir_all(dir).unwrap();
     }
