@@ -62,6 +62,60 @@ pub fn apply(value: &mut Value, exists: bool, env: &Env, warnings: &mut Vec<supe
     talk(root, env);
 }
 
+/// What the original adds for itself when it runs, and never shows or writes: only the typed
+/// configuration is made from it. (How long Anthropic keeps a prompt is `short` without it.)
+pub fn at_run(value: &mut Value, env: &Env) {
+    let auth = anthropic(value, env);
+    let Some(root) = value.as_object_mut() else {
+        return;
+    };
+    let defaults = object(object(root, "agents"), "defaults");
+    absent(object(defaults, "compaction"), "mode", "safeguard");
+    let Some(auth) = auth else { return };
+    let pruning = object(defaults, "contextPruning");
+    if !pruning.contains_key("mode") {
+        absent(pruning, "mode", "cache-ttl");
+        absent(pruning, "ttl", "1h");
+    }
+    // A subscription is not to be kept busy, a key is to keep its cache warm.
+    let every = match auth {
+        Anthropic::Subscription => "1h",
+        Anthropic::Key => "30m",
+    };
+    absent(object(defaults, "heartbeat"), "every", every);
+}
+
+enum Anthropic {
+    Subscription,
+    Key,
+}
+
+/// How Anthropic is paid, as far as the configuration and the environment tell without doubt.
+fn anthropic(value: &Value, env: &Env) -> Option<Anthropic> {
+    let profiles = value["auth"]["profiles"].as_object();
+    let mode = |profile: &Value| match profile["mode"].as_str() {
+        _ if profile["provider"] != "anthropic" => None,
+        Some("api_key") => Some(Anthropic::Key),
+        Some("oauth" | "token") => Some(Anthropic::Subscription),
+        _ => None,
+    };
+    let order = value["auth"]["order"]["anthropic"].as_array();
+    let named = order.into_iter().flatten().filter_map(Value::as_str);
+    if let Some(first) = named.filter_map(|id| mode(profiles?.get(id)?)).next() {
+        return Some(first);
+    }
+    let all = || profiles.into_iter().flatten().filter_map(|(_, p)| mode(p));
+    let keys = all().any(|mode| matches!(mode, Anthropic::Key));
+    let subscriptions = all().any(|mode| matches!(mode, Anthropic::Subscription));
+    match (keys, subscriptions) {
+        (true, false) => Some(Anthropic::Key),
+        (false, true) => Some(Anthropic::Subscription),
+        _ if env.get("ANTHROPIC_OAUTH_TOKEN").is_some() => Some(Anthropic::Subscription),
+        _ if env.get("ANTHROPIC_API_KEY").is_some() => Some(Anthropic::Key),
+        _ => None,
+    }
+}
+
 fn session(root: &mut Map<String, Value>, warnings: &mut Vec<super::Issue>) {
     let Some(Value::Object(session)) = root.get_mut("session") else {
         return;
@@ -262,5 +316,36 @@ mod tests {
         assert_eq!(models["openai/gpt-5.2"]["alias"], "gpt");
         assert_eq!(models["anthropic/claude-opus-4-5"]["alias"], "");
         assert!(value["agents"]["defaults"].get("compaction").is_none());
+    }
+
+    #[test]
+    fn a_subscription_beats_every_hour_and_a_key_twice() {
+        let every = |mut value: Value, env: &[(&str, &str)]| {
+            at_run(&mut value, &Env::from_pairs(env));
+            let defaults = &value["agents"]["defaults"];
+            let pruning = &defaults["contextPruning"];
+            assert_eq!(defaults["compaction"]["mode"], "safeguard");
+            assert_eq!(pruning.is_null(), defaults["heartbeat"].is_null());
+            let every = defaults["heartbeat"]["every"].as_str().unwrap_or_default();
+            format!("{every} {}", pruning["ttl"].as_str().unwrap_or_default())
+        };
+        let key = [("ANTHROPIC_API_KEY", "k")];
+        let both = [("ANTHROPIC_API_KEY", "k"), ("ANTHROPIC_OAUTH_TOKEN", "t")];
+        assert_eq!(every(json!({}), &[]), " ");
+        assert_eq!(every(json!({}), &key), "30m 1h");
+        assert_eq!(every(json!({}), &both), "1h 1h");
+        let profile = |mode: &str| json!({"provider": "anthropic", "mode": mode});
+        let (oauth, api) = (profile("oauth"), profile("api_key"));
+        let two = json!({"a": oauth, "b": api});
+        assert_eq!(
+            every(json!({"auth": {"profiles": {"a": oauth}}}), &key),
+            "1h 1h"
+        );
+        assert_eq!(every(json!({"auth": {"profiles": two}}), &[]), " ");
+        let order = json!({"auth": {"profiles": two, "order": {"anthropic": ["zz", "b", "a"]}}});
+        assert_eq!(every(order, &[]), "30m 1h");
+        let own = json!({"agents": {"defaults": {"heartbeat": {"every": "5m"},
+            "contextPruning": {"mode": "off"}}}});
+        assert_eq!(every(own, &key), "5m ");
     }
 }

@@ -131,6 +131,10 @@ fn schema_of(kind: &Kind, default: &str, out: &mut String) {
             let pattern = match form {
                 Form::Color => "^#?[0-9a-fA-F]{6}$",
                 Form::E164 => "^\\+[1-9]\\d{1,14}$",
+                // A path of any letters but those a shell reads, or a bare name without others.
+                Form::Executable => {
+                    "^\\s*(?:[.~][^\\r\\n;&|`$<>\"']*|[^\\r\\n;&|`$<>\"']*[/\\\\][^\\r\\n;&|`$<>\"']*|[A-Za-z0-9._+][A-Za-z0-9._+-]*)\\s*$"
+                }
             };
             put(
                 out,

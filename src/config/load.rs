@@ -137,15 +137,9 @@ fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
     if fresh.issues.is_empty() {
         let rank = |path: &str| keys::check::rank(&keys::ROOT, &fresh.value, path);
         let single = check(&keys::ROOT, &fresh.value, "");
+        let spanning = rules::in_sections(&fresh.value, &single);
         let mut ranked: Vec<_> = single.into_iter().map(|i| (rank(&i.path), i)).collect();
-        ranked.extend(rules::in_sections(&fresh.value).into_iter().map(|issue| {
-            // What spans the keys of a channel is told after the faults of each.
-            let whole = match issue.path.rsplit_once('.') {
-                Some((block, _)) if block.starts_with("channels.") => block,
-                _ => &issue.path,
-            };
-            (rank(whole), issue)
-        }));
+        ranked.extend(spanning.into_iter().map(|(of, issue)| (rank(&of), issue)));
         ranked.sort_by(|a, b| a.0.cmp(&b.0));
         fresh.issues = ranked.into_iter().map(|(_, issue)| issue).collect();
         fresh.explain_newer();
@@ -158,7 +152,7 @@ fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
     }
     if fresh.issues.is_empty() {
         let installed = |id: &str| has_channel_program(&fresh.env, id);
-        fresh.issues = rules::unknown_channels(&fresh.value, installed);
+        fresh.issues = rules::names(&fresh.value, &fresh.paths, installed, &mut fresh.warnings);
     }
     if fresh.issues.is_empty() {
         finish(&mut fresh);
@@ -214,7 +208,9 @@ fn finish(fresh: &mut Snapshot) {
     }
     defaults::apply(&mut value, fresh.exists, &fresh.env, &mut fresh.warnings);
     substitute::home(&mut value, &fresh.paths.home);
-    match serde_json::from_value(value.clone()) {
+    let mut running = value.clone();
+    defaults::at_run(&mut running, &fresh.env);
+    match serde_json::from_value(running) {
         Ok(config) => fresh.config = config,
         // The tables accept what the types cannot hold (a timeout of 1.5 s where whole seconds
         // are read): better said than silently replaced by the defaults.

@@ -383,6 +383,7 @@ pub fn want(kind: &Kind) -> String {
         Kind::Text { .. } => "text that is not empty".into(),
         Kind::Form(Form::Color) => "a colour as RRGGBB".into(),
         Kind::Form(Form::E164) => "a telephone number as +15555550123".into(),
+        Kind::Form(Form::Executable) => "the name or path of a program, without arguments".into(),
         Kind::Number(range) => format!("a number{}", range.words()),
         Kind::Int(range) => format!("a whole number{}", range.words()),
         Kind::Port => "a port from 1 to 65535".into(),
@@ -437,6 +438,7 @@ impl Form {
                     && !digits.starts_with('0')
                     && digits.bytes().all(|b| b.is_ascii_digit())
             }),
+            Form::Executable => is_executable(text.trim()),
         }
     }
 
@@ -444,8 +446,19 @@ impl Form {
         match self {
             Form::Color => "expected hex color (RRGGBB)",
             Form::E164 => "expected E.164 format, e.g. +15555550123",
+            Form::Executable => "expected safe executable name or path",
         }
     }
+}
+
+/// A path may hold blanks, a bare name only what names of programs are made of.
+fn is_executable(text: &str) -> bool {
+    if text.is_empty() || text.contains(|c: char| "\0\r\n;&|`$<>\"'".contains(c)) {
+        return false;
+    }
+    let path = text.starts_with(['.', '~']) || text.contains(['/', '\\']);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    path || (!text.starts_with('-') && text.chars().all(plain))
 }
 
 /// The known key that was probably meant: equal but for case and separators, or few letters away.

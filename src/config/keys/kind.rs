@@ -101,6 +101,8 @@ pub enum Form {
     Color,
     /// A telephone number, `+` and up to 15 digits.
     E164,
+    /// A program by name or path, nothing that a shell would read as more than that.
+    Executable,
 }
 
 pub const ANY: Kind = Kind::Any;

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod messages;
 pub mod meta;
 pub mod models;
+pub mod notation;
 pub mod plugins;
 pub mod session;
 pub mod surfaces;
