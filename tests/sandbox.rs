@@ -658,10 +658,156 @@ fn sandbox_explain_says_what_the_original_says_and_what_the_kernel_enforces() {
         "  allow (global): read, image\n",
         "  channel: telegram\n  allowedByConfig: true\n",
         "Hint: with mode non-main the main session runs direct: agent:main:main\n",
-        "Enforcement here:\n  files (Landlock): ",
+        "Enforcement here:\n  backend: kernel\n  files (Landlock): ",
         "  - agents.defaults.sandbox.mode=off\n",
         "  - tools.elevated.allowFrom.telegram\n",
     ] {
         assert!(out.contains(line), "{line}: {out}");
     }
+}
+
+/// A `docker` that notes its words and runs what is to be run inside right here.
+const FAKE_DOCKER: &str = r#"#!/bin/sh
+dir=$(dirname "$0")
+for word; do printf '%s\n' "$word"; done >> "$dir/asked"
+echo -- >> "$dir/asked"
+case "$1 $2" in
+"inspect -f")
+    test -e "$dir/made" || { echo "Error: No such object: $4" >&2; exit 1; }
+    case "$3" in
+    *Running*) test -e "$dir/up" && echo true || echo false ;;
+    *configHash*) cat "$dir/made" ;;
+    *Image*) echo own:1 ;;
+    esac ;;
+"image inspect") echo '[]' ;;
+"create --name")
+    for word; do case "$word" in openclaw.configHash=*) echo "${word#*=}" > "$dir/made";; esac; done ;;
+"start "*) touch "$dir/up" ;;
+"rm -f") rm -f "$dir/made" "$dir/up" ;;
+"exec -i")
+    shift 2
+    while :; do case "$1" in -w) shift 2 ;; -e) export "$2"; shift 2 ;; *) break ;; esac; done
+    shift; exec "$@" ;;
+*) echo "unexpected: $*" >&2; exit 1 ;;
+esac
+"#;
+
+#[test]
+fn a_sandbox_with_an_image_is_a_container_where_there_is_docker() {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = crate::harness::Dir::new("docker");
+    let program = bin.path().join("docker");
+    std::fs::write(&program, FAKE_DOCKER).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.path().display());
+    let gateway = crate::harness::Setup::with_fake_model()
+        .env("PATH", &path)
+        .start();
+    gateway.edit_config(|config| {
+        config["agents"]["defaults"]["sandbox"] = json!({"mode": "all", "workspaceAccess": "ro",
+            "docker": {"image": "own:1", "setupCommand": "true", "env": {"COLOUR": "red"}}});
+    });
+    gateway.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    let ask = |command: &str, key: &str| {
+        let call = json!({"command": command, "workdir": "/workspace", "env": {"OWN": "1"}});
+        gateway.model().reply(Reply::Tools(vec![
+            ("exec".into(), call),
+            ("read".into(), json!({"path": "/workspace/AGENTS.md"})),
+        ]));
+        gateway.model().say(&["Done."]);
+        let mut ws = gateway.connect();
+        let params =
+            json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": key});
+        crate::turn::agent(&mut ws, params);
+        let request = gateway.model().requests().pop().unwrap();
+        let messages = request["messages"].as_array().unwrap();
+        let text = |at: usize| messages[messages.len() - at]["content"].to_string();
+        [text(2), text(1), messages[0].to_string()]
+    };
+    std::fs::write(gateway.workspace().join("AGENTS.md"), "be kind").unwrap();
+    let [ran, read, system] = ask("echo $COLOUR-$OWN-$HOME", "1");
+    assert!(ran.contains("red-1-/workspace"), "{ran}");
+    assert!(read.contains("be kind"), "{read}");
+    assert!(system.contains("in a container (image own:1)"), "{system}");
+    let asked = std::fs::read_to_string(bin.path().join("asked")).unwrap();
+    let folder = gateway
+        .home()
+        .join(".openclaw/sandboxes/agent-main-0d71ad7a");
+    let workspace = gateway.workspace().canonicalize().unwrap();
+    for words in [
+        "create\n--name\nopenclaw-sbx-agent-main-0d71ad7a\n--label\nopenclaw.sandbox=1\n".into(),
+        format!(
+            "-v\n{}:/workspace\n",
+            folder.canonicalize().unwrap().display()
+        ),
+        format!(
+            "-v\n{}:/agent:ro\nown:1\nsleep\ninfinity\n",
+            workspace.display()
+        ),
+        "exec\n-i\nopenclaw-sbx-agent-main-0d71ad7a\nsh\n-lc\ntrue\n".into(),
+        "exec\n-i\n-w\n/workspace\n-e\nCOLOUR=red\n-e\nHOME=/workspace\n-e\nOWN=1\n-e\nPATH="
+            .into(),
+    ] {
+        assert!(asked.contains(&words), "{words}: {asked}");
+    }
+    let [ran, ..] = ask("exit 3", "2");
+    assert!(ran.contains("exited with code 3"), "{ran}");
+    let asked = std::fs::read_to_string(bin.path().join("asked")).unwrap();
+    assert_eq!(asked.matches("create\n").count(), 1, "{asked}");
+
+    let with_path = |args: &[&str]| {
+        let mut command = gateway.command(env!("CARGO_BIN_EXE_openclaw"));
+        let output = command.args(args).env("PATH", &path).output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (_, out) = with_path(&["sandbox", "list", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let row = &told["containers"][0];
+    assert_eq!(row["containerName"], "openclaw-sbx-agent-main-0d71ad7a");
+    assert_eq!(row["sessionKey"], "agent:main");
+    assert_eq!(
+        (&row["running"], &row["imageMatch"]),
+        (&json!(true), &json!(true)),
+        "{row}"
+    );
+    assert_eq!(told["browsers"], json!([]));
+    let (_, out) = with_path(&["sandbox", "explain"]);
+    assert!(
+        out.contains("backend: docker (for sandbox.docker.image)"),
+        "{out}"
+    );
+    let (ok, out) = with_path(&["sandbox", "recreate", "--agent", "other", "--force"]);
+    assert!(
+        ok && out == "No containers found matching the criteria.\n",
+        "{out}"
+    );
+    let (ok, out) = with_path(&["sandbox", "recreate", "--agent", "main", "--force"]);
+    assert!(
+        ok && out.contains("✓ Removed openclaw-sbx-agent-main-0d71ad7a\n"),
+        "{out}"
+    );
+    let (_, out) = with_path(&["sandbox", "list"]);
+    assert_eq!(out, "No sandbox containers found.\nTotal: 0 (0 running)\n");
+    let (status, _, err) = gateway.openclaw(&["sandbox", "recreate"]);
+    assert_eq!(
+        err,
+        "Please specify --all, --session <key>, or --agent <id>\n"
+    );
+    assert_eq!(status.code(), Some(1));
+    // Without the program it is the kernel's, and said so.
+    let mut command = gateway.command(env!("CARGO_BIN_EXE_openclaw"));
+    let output = command
+        .args(["sandbox", "explain"])
+        .env("PATH", "/nowhere")
+        .output()
+        .unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        out.contains("needs Docker, which is not installed"),
+        "{out}"
+    );
 }

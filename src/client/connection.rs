@@ -11,6 +11,7 @@ use crate::config::client::Target;
 use crate::wire::gateway::frame::{Received, Request};
 use serde_json::Value;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::protocol::WebSocketConfig;
@@ -180,6 +181,11 @@ impl Client {
     /// The `hello-ok` payload.
     pub fn hello(&self) -> &Value {
         &self.hello
+    }
+
+    /// Readable when a frame may be there, unless it is in our own buffer already.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.get_ref().fd()
     }
 
     /// A new deadline for what follows; `None` waits for ever.

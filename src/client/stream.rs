@@ -5,6 +5,7 @@ use super::tls;
 use crate::config::client::Target;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,14 @@ impl Stream {
             wire,
             deadline: Some(deadline),
         })
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match &self.wire {
+            Wire::Tcp(tcp) => tcp.as_fd(),
+            Wire::Tls(tls) => tls.tcp().as_fd(),
+            Wire::Local(unix) => unix.as_fd(),
+        }
     }
 
     fn arm(&self) -> io::Result<()> {

@@ -10,6 +10,9 @@ use std::path::PathBuf;
 
 /// Letters of a scope that its folder's name shows.
 const SLUG: usize = 32;
+/// What the original keeps a container for.
+const IDLE_HOURS: u64 = 24;
+const MAX_AGE_DAYS: u64 = 7;
 /// Digits of the hash that makes the name nobody else's.
 const SLUG_HASH: usize = 8;
 
@@ -67,6 +70,9 @@ pub struct Settings {
     pub root: PathBuf,
     /// `docker.*`, merged.
     pub docker: Map<String, Value>,
+    /// When a container goes that nobody used so long, or that is so old; zero is never.
+    pub idle_hours: u64,
+    pub max_age_days: u64,
 }
 
 impl Mode {
@@ -107,13 +113,30 @@ impl Settings {
             access: access(config, agent_id),
             root: paths.sandboxes(),
             docker: Map::new(),
+            idle_hours: IDLE_HOURS,
+            max_age_days: MAX_AGE_DAYS,
         };
         let root = pick(config, agent_id, |block| block.workspace_root.as_deref());
         if let Some(root) = root {
             settings.root = super::paths::expand(root, &paths.home);
         }
+        let prune = |block: &'_ Block| block.prune.clone();
+        let blocks = [own(config, agent_id), Some(&config.agents.defaults.sandbox)];
+        let own_counts = settings.scope != Scope::Shared;
+        let blocks = blocks.into_iter().skip(usize::from(!own_counts)).flatten();
+        let prunes: Vec<_> = blocks.filter_map(prune).collect();
+        if let Some(hours) = prunes.iter().find_map(|prune| prune.idle_hours) {
+            settings.idle_hours = hours;
+        }
+        if let Some(days) = prunes.iter().find_map(|prune| prune.max_age_days) {
+            settings.max_age_days = days;
+        }
         let shared = config.agents.defaults.sandbox.docker.clone();
         settings.docker = shared.unwrap_or_default();
+        if !settings.docker.contains_key("env") {
+            let default = serde_json::json!({"LANG": "C.UTF-8"});
+            settings.docker.insert("env".into(), default);
+        }
         let own = own(config, agent_id).and_then(|block| block.docker.as_ref());
         for (key, value) in own.into_iter().flatten() {
             if settings.scope == Scope::Shared {
@@ -135,13 +158,28 @@ impl Settings {
         settings
     }
 
+    /// Who shares a sandbox with the session, in one word.
+    pub fn scope_key(&self, agent_id: &str, session_key: &str) -> String {
+        match self.scope {
+            Scope::Session => session_key.to_string(),
+            Scope::Agent => format!("agent:{agent_id}"),
+            Scope::Shared => Scope::Shared.name().to_string(),
+        }
+    }
+
     /// The folder a sandboxed session works in, unless it works in the workspace.
     pub fn folder(&self, agent_id: &str, session_key: &str) -> PathBuf {
         match self.scope {
-            Scope::Session => self.root.join(slug(session_key)),
-            Scope::Agent => self.root.join(slug(&format!("agent:{agent_id}"))),
             Scope::Shared => self.root.clone(),
+            _ => self.root.join(slug(&self.scope_key(agent_id, session_key))),
         }
+    }
+
+    /// What `docker.env` gives commands.
+    pub fn env(&self) -> impl Iterator<Item = (&str, &str)> {
+        let env = self.docker.get("env").and_then(Value::as_object);
+        let env = env.into_iter().flatten();
+        env.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
     }
 
     /// The first container setting that a sandbox of the kernel's cannot give; `None`: it will do.

@@ -131,6 +131,14 @@ pub struct Sandbox {
     pub per_session: Option<bool>,
     pub workspace_root: Option<String>,
     pub docker: Option<Map<String, Value>>,
+    pub prune: Option<Prune>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Prune {
+    pub idle_hours: Option<u64>,
+    pub max_age_days: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

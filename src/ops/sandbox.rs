@@ -7,6 +7,7 @@ use crate::config::agents::agent_id;
 use crate::config::sandbox::{Settings, of_session};
 use crate::exec;
 use crate::session::{Store, key};
+use crate::tool::container;
 use crate::tool::policy::{self, Origin};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -91,6 +92,11 @@ pub struct Gate {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Enforcement {
+    /// `docker`, or `kernel`, which is what the rest is about.
+    pub backend: &'static str,
+    /// The setting that needs a container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs_container: Option<String>,
     /// Files and system calls: both are needed, or no sandboxed command runs.
     pub landlock: bool,
     pub seccomp: bool,
@@ -166,22 +172,27 @@ pub fn explain(snapshot: &Snapshot, session: Option<&str>, agent: Option<&str>) 
         },
         elevated,
         fix_it,
-        enforcement: enforcement(settings.network(), folder.display().to_string()),
+        enforcement: enforcement(snapshot, &settings, folder.display().to_string()),
         agent_id: agent,
         session_key: session,
         main_session_key: main,
     }
 }
 
-fn enforcement(network: bool, folder: String) -> Enforcement {
+fn enforcement(snapshot: &Snapshot, settings: &Settings, folder: String) -> Enforcement {
     let enforces = exec::enforces();
     let has = |name: &str| enforces.iter().any(|known| known == name);
+    let docker = container::program(settings, &snapshot.env);
     Enforcement {
+        backend: if docker.is_some() { "docker" } else { "kernel" },
+        needs_container: settings
+            .needs_container()
+            .map(|key| format!("sandbox.docker.{key}")),
         landlock: has("landlock"),
         seccomp: has("seccomp"),
         signals: has("signals"),
         namespaces: has("namespaces"),
-        network,
+        network: settings.network(),
         folder,
     }
 }

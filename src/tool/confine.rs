@@ -4,7 +4,7 @@
 //! `~/.openclaw/sandboxes`, or a workspace that lies there), so neither a token nor a transcript is
 //! in reach.
 
-use super::{Context, Error};
+use super::{Context, Error, container};
 use crate::base::atomic::create_private_dir;
 use crate::config::Config;
 use crate::config::sandbox::{Settings, of_session};
@@ -27,6 +27,8 @@ pub struct Room {
     /// another one.
     pub also: Vec<PathBuf>,
     pub settings: Settings,
+    /// The `docker` program, when its commands run in a container.
+    pub docker: Option<PathBuf>,
 }
 
 /// `None`: not sandboxed.
@@ -42,6 +44,7 @@ pub fn room(ctx: &Context) -> Result<Option<Room>, Error> {
     };
     let paths = ctx.processes.paths();
     let settings = Settings::of(config, paths, ctx.agent_id);
+    let docker = container::program(&settings, &ctx.config.env);
     let usable = |folder: &Path| {
         let real = folder.canonicalize().map_err(|err| {
             let folder = folder.display();
@@ -75,6 +78,7 @@ pub fn room(ctx: &Context) -> Result<Option<Room>, Error> {
             root,
             also,
             settings,
+            docker,
         }));
     }
     let own = settings.folder(ctx.agent_id, ctx.session_key);
@@ -87,6 +91,7 @@ pub fn room(ctx: &Context) -> Result<Option<Room>, Error> {
         root: usable(&own)?,
         also,
         settings,
+        docker,
     }))
 }
 
@@ -96,6 +101,12 @@ impl Room {
         let mut folders = std::iter::once(&self.root).chain(&self.also);
         let folder = folders.find(|folder| path.starts_with(folder));
         folder.map(PathBuf::as_path)
+    }
+
+    /// What `path` means when it is spelled as a container shows it.
+    pub fn outside(&self, workspace: &Path, path: &Path) -> Option<PathBuf> {
+        self.docker.as_ref()?;
+        container::outside(&self.settings, &self.root, workspace, path)
     }
 
     /// A limit from `docker.*`: a number, or bytes with a unit as docker takes them (`512m`).

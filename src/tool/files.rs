@@ -19,6 +19,7 @@ pub struct Files {
     base: PathBuf,
     home: PathBuf,
     room: Option<Room>,
+    workspace: PathBuf,
 }
 
 /// A path as a tool was given it, and what it means.
@@ -65,6 +66,7 @@ impl Files {
             base,
             home: ctx.processes.paths().home.clone(),
             room,
+            workspace: ctx.workspace.clone(),
         })
     }
 
@@ -89,6 +91,9 @@ impl Files {
         };
         let mut absolute = tidy(&absolute);
         if let Some(room) = &self.room {
+            if let Some(meant) = room.outside(&self.workspace, &absolute) {
+                absolute = meant;
+            }
             if room.holder(&absolute).is_none() {
                 // By another name, as the prompt may have a skill's.
                 let real = absolute.canonicalize().ok();

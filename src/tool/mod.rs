@@ -9,6 +9,7 @@ pub mod agents_list;
 pub mod apply_patch;
 pub mod approve;
 pub mod confine;
+pub mod container;
 pub mod cron;
 mod diff;
 pub mod edit;

@@ -59,6 +59,8 @@ pub struct Sandbox {
     /// The agent's workspace when it works in another folder.
     pub apart: Option<PathBuf>,
     pub network: bool,
+    /// The image, and what the working directory is called inside, when it is a container.
+    pub container: Option<(String, String)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

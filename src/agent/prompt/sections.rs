@@ -161,8 +161,12 @@ pub fn sandbox(sandbox: &Sandbox) -> String {
             _ => format!(" The agent's workspace {workspace} cannot be reached."),
         }
     });
+    let how = match &sandbox.container {
+        None => "confined by the kernel: they see the system's programs and the folders granted to them, not the user's other files.".to_string(),
+        Some((image, workdir)) => format!("in a container (image {image}), where your working directory is {workdir}."),
+    };
     format!(
-        "## Sandbox\nYour commands run confined by the kernel: they see the system's programs and the folders granted to them, not the user's other files.\nThey and your file tools may write to your working directory.{apart} Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it."
+        "## Sandbox\nYour commands run {how}\nThey and your file tools may write to your working directory.{apart} Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it."
     )
 }
 

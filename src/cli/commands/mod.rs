@@ -120,6 +120,8 @@ const ROWS: &[Row] = &[
     row("models status", models::status::run),
     row("quickstart", quickstart::run),
     row("sandbox explain", sandbox::explain::run).needing_config(),
+    row("sandbox list", sandbox::list::list).needing_config(),
+    row("sandbox recreate", sandbox::list::recreate).needing_config(),
     row("sessions", sessions::run).needing_config(),
     row("status", status::run),
 ];

@@ -11,6 +11,7 @@ use crate::config::Snapshot;
 use crate::gateway::core::Core;
 use crate::tool::exec::job::{self, Job};
 use crate::wire::gateway::skills::Installed;
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
@@ -65,6 +66,7 @@ pub fn run(core: &Core, name: &str, id: &str, limit: Duration) -> Installed {
             argv,
             cwd: core.config.paths().home.clone(),
             env: &config.env,
+            with: BTreeMap::new(),
             limit,
         },
     );

@@ -65,6 +65,10 @@ impl Brief<'_> {
             workspace_access: access.name(),
             apart: (access != Access::Write).then(|| flight.workspace.clone()),
             network: settings.network(),
+            container: tool::container::program(&settings, &self.config.env).map(|_| {
+                let image = tool::container::image(&settings);
+                (image, tool::container::workdir(&settings))
+            }),
         })
     }
 

@@ -105,6 +105,8 @@ pub fn whole(
         whole
             .entry("LANG".into())
             .or_insert_with(|| "C.UTF-8".into());
+        let own = room.settings.env();
+        whole.extend(own.map(|(name, value)| (name.to_string(), value.to_string())));
     }
     whole.extend(given);
     whole

@@ -24,6 +24,8 @@ pub struct Job<'a> {
     pub argv: Vec<String>,
     pub cwd: PathBuf,
     pub env: &'a Env,
+    /// Variables besides those every command gets.
+    pub with: BTreeMap<String, String>,
     pub limit: Duration,
 }
 
@@ -61,7 +63,7 @@ pub fn run(processes: &Processes, job: &Job) -> Result<Ended, String> {
     let run = Run {
         id: String::new(),
         argv: job.argv.clone(),
-        env: env::whole(job.env, &[], &shell, None, BTreeMap::new(), false),
+        env: env::whole(job.env, &[], &shell, None, job.with.clone(), false),
         cwd: job.cwd.clone(),
         timeout_ms: u64::try_from(job.limit.as_millis()).unwrap_or(u64::MAX),
         pty: None,

@@ -2,11 +2,12 @@
 //! it takes longer than the call waits.
 //!
 //! Where a command may run is decided in `host` (and `elevated`), what it sees of our environment
-//! in `env`, what a sandboxed one reaches and uses in `cage`; `ask` is the way of those that a person
-//! must approve.
+//! in `env`, what a sandboxed one reaches and uses in `cage`, and in `contain` how it runs in a
+//! container; `ask` is the way of those that a person must approve.
 
 mod ask;
 mod cage;
+mod contain;
 mod elevated;
 mod env;
 mod host;
@@ -90,10 +91,10 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
         &settings.list("pathPrepend"),
         &shell,
         room.as_ref(),
-        with_variables(given, ctx, room.is_some()),
+        with_variables(given.clone(), ctx, room.is_some()),
         pty,
     );
-    let job = Job {
+    let mut job = Job {
         agent_id: ctx.agent_id.into(),
         session_key: ctx.session_key.into(),
         command: command.into(),
@@ -116,6 +117,9 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
             limits: room.as_ref().map(cage::limits).unwrap_or_default(),
         },
     };
+    if let Some(room) = &room {
+        contain::contain(ctx, room, given, command, &mut job.run)?;
+    }
     let warnings = if warnings.is_empty() {
         String::new()
     } else {
@@ -275,6 +279,9 @@ fn folder(call: &Call, ctx: &Context, room: Option<&Room>, warnings: &mut Vec<St
         Some(rest) if rest.starts_with('/') => ctx.processes.paths().home.join(&rest[1..]),
         _ => tidy(&base.join(wanted)),
     };
+    let path = room
+        .and_then(|room| room.outside(&ctx.workspace, &path))
+        .unwrap_or(path);
     let allowed = |path: &Path| room.is_none_or(|room| room.holder(path).is_some());
     match path.canonicalize() {
         Ok(real) if real.is_dir() && allowed(&real) => path,

@@ -101,6 +101,18 @@ fn print(out: &mut Out, explained: &Explained) -> Written {
 fn enforcement(out: &mut Out, explained: &Explained) -> Written {
     let held = &explained.enforcement;
     out.title("Enforcement here:")?;
+    match (held.backend, &held.needs_container) {
+        ("docker", Some(key)) => out.line(format!("  backend: docker (for {key})"))?,
+        (_, Some(key)) => {
+            let said = format!("  backend: kernel ({key} needs Docker, which is not installed)");
+            let said = out.paint(Colour::Yellow, &said);
+            out.line(said)?;
+        }
+        _ => out.line("  backend: kernel")?,
+    }
+    if held.backend == "docker" {
+        return out.line(format!("  works in: {}", held.folder));
+    }
     let word = |has: bool| if has { "yes" } else { "no" };
     out.line(format!("  files (Landlock): {}", word(held.landlock)))?;
     out.line(format!("  system calls (seccomp): {}", word(held.seccomp)))?;
