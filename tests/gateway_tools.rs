@@ -9,7 +9,7 @@ use std::net::TcpStream;
 const MAIN: &str = "agent:main:main";
 
 /// Invokes a tool over HTTP: the status and the details of its result, or the error.
-fn invoke(gateway: &Gateway, tool: &str, args: Value) -> (u16, Value) {
+pub fn invoke(gateway: &Gateway, tool: &str, args: Value) -> (u16, Value) {
     let body = json!({"tool": tool, "args": args, "sessionKey": "main"}).to_string();
     let mut stream = TcpStream::connect(("127.0.0.1", gateway.port())).unwrap();
     let head = format!(
@@ -133,4 +133,44 @@ fn a_model_changes_the_configuration_and_hears_of_the_restart() {
     ws.call("chat.send", params).unwrap();
     let request = gateway.model().wait_request(1);
     assert!(request["messages"].to_string().contains("back-again"));
+}
+
+/// The other agent answers, is asked once more, ends the exchange, and announces nothing.
+fn talks(request: &Value) -> Reply {
+    let prompt = request["messages"][0]["content"].to_string();
+    let said = if prompt.contains("This message is from another agent") {
+        "Fine, thanks."
+    } else if prompt.contains("This is turn 1 of 5") {
+        "And the children?"
+    } else if prompt.contains("This is turn 2 of 5") {
+        "REPLY_SKIP"
+    } else if prompt.contains("The exchange is over") {
+        "ANNOUNCE_SKIP"
+    } else {
+        "Hello."
+    };
+    Reply::Text(vec![said.into()], std::time::Duration::ZERO)
+}
+
+#[test]
+fn two_sessions_talk_until_one_has_enough() {
+    let gateway = Gateway::with_fake_model();
+    gateway.model().otherwise(Reply::By(talks));
+    let args = json!({"sessionKey": "other", "message": "How are you?"});
+    let (status, sent) = invoke(&gateway, "sessions_send", args);
+    assert_eq!((status, &sent["status"]), (200, &json!("ok")));
+    assert_eq!(sent["reply"], "Fine, thanks.");
+    assert_eq!(sent["sessionKey"], "agent:main:other");
+    // The question, two turns, and whether anybody should hear of it.
+    let last = gateway.model().wait_request(4);
+    let prompt = last["messages"][0]["content"].as_str().unwrap();
+    for part in [
+        "The request was: How are you?",
+        "Your first answer was: Fine, thanks.",
+        "The last answer was: And the children?",
+    ] {
+        assert!(prompt.contains(part), "{prompt}");
+    }
+    let (_, read) = invoke(&gateway, "sessions_history", json!({"sessionKey": "other"}));
+    assert!(read.to_string().contains("And the children?"));
 }

@@ -43,6 +43,7 @@ mod session_state;
 mod sessions;
 mod skills;
 mod state_samples;
+mod subagents;
 mod supervisor;
 mod tailscale;
 mod tidy;

@@ -22,8 +22,10 @@ use super::outbox::Flusher;
 use super::pool::Pool;
 use super::presence::Presence;
 use super::restart::Restarts;
+use super::subagents::{self, Subagents};
 use super::system_events::SystemEvents;
 use super::tailscale::Known;
+use super::talk::Talks;
 use super::wizard::Wizard;
 use crate::base::sys::process;
 use crate::base::time::now_ms;
@@ -54,6 +56,8 @@ pub struct Core {
     /// Who is who in the tailnet.
     pub logins: Known,
     pub cron: Cron,
+    pub subagents: Subagents,
+    pub talks: Talks,
     /// Threads for requests that may block.
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
@@ -96,6 +100,8 @@ impl Core {
             failures: Failures::default(),
             logins: Known::default(),
             cron: Cron::default(),
+            subagents: Subagents::default(),
+            talks: Talks::default(),
             pool: Pool::default(),
             flusher: Arc::default(),
             health: health::Cached::default(),
@@ -140,6 +146,7 @@ impl Core {
         self.wizard.sweep();
         self.agents.sweep(&self.clients);
         self.cron.sweep(self);
+        subagents::sweep(self);
         memory::sweep(self);
         process::trim_heap();
     }

@@ -8,6 +8,8 @@ use super::broadcast::{Client, Heard, Line};
 use super::core::Core;
 use super::dispatch::{self, Request};
 use super::restart;
+use super::subagents;
+use super::talk;
 use crate::base::cancel::Cancel;
 use crate::base::id;
 use crate::base::time::now_ms;
@@ -103,7 +105,11 @@ fn client(ear: Sender<Heard>) -> Client {
 type Own = fn(&Arc<Core>, &Value) -> Result<Value, String>;
 
 /// What tools may ask for that no client has a method for.
-const OWN: &[(&str, Own)] = &[("gateway.restart", restart)];
+const OWN: &[(&str, Own)] = &[
+    ("gateway.restart", restart),
+    ("sessions.talk", talk::begin),
+    ("subagents.spawn", subagents::spawn),
+];
 
 /// A restart that an agent wants, and the note that tells it when it is done.
 fn restart(core: &Arc<Core>, params: &Value) -> Result<Value, String> {

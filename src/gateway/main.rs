@@ -15,6 +15,7 @@ use super::memory;
 use super::queue;
 use super::reload::{Asked, Outcome, Reloader};
 use super::restart;
+use super::subagents;
 use super::tailscale;
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
@@ -252,6 +253,7 @@ fn serve(started: Started) -> Result<(), Error> {
     core.supervisor.ready(status.clone());
     core.heartbeat.start(&core);
     core.cron.start(&core);
+    subagents::restore(&core);
     health::refresh_soon(&core);
     let reloader = Reloader::start(&core, flags);
     process::trim_heap();
@@ -337,6 +339,7 @@ fn serve(started: Started) -> Result<(), Error> {
                 }
                 core.say_goodbye(restarting);
                 core.cron.stop();
+                core.subagents.stop();
                 core.agents.stop(Duration::from_millis(grace_ms) / 2);
                 return Ok(());
             }
@@ -348,6 +351,7 @@ fn serve(started: Started) -> Result<(), Error> {
                 accepting.stop();
                 core.say_goodbye(false);
                 core.cron.stop();
+                core.subagents.stop();
                 core.agents.stop(ORPHAN_GRACE);
                 return Err(Error::Link(why));
             }

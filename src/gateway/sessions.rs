@@ -9,6 +9,10 @@ use crate::session::{Entry, Error, reset};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
+/// Messages looked at for the last reply: a turn may call many tools after it spoke.
+const LAST: usize = 100;
+const LAST_BYTES: usize = 1024 * 1024;
+
 /// Who wants to talk; decides what a session that starts anew keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touch {
@@ -110,6 +114,33 @@ pub fn is_blocked(core: &Core, key: &str) -> Result<bool, Error> {
         channel,
         entry.chat_type.as_deref(),
     ))
+}
+
+/// What the model answered to the last message of a session, if it did in words.
+pub fn last_reply(core: &Core, key: &str) -> Option<String> {
+    let history = core.agents.sessions.history(key, LAST, LAST_BYTES);
+    let history = history
+        .inspect_err(|err| log::warn!("the last reply of {key}: {err}"))
+        .ok()?;
+    let messages = history.iter().rev();
+    let messages = messages.filter_map(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+    let answers = messages.take_while(|message| message["role"] != "user");
+    let mut texts = answers
+        .filter(|message| message["role"] == "assistant")
+        .map(|message| words(&message["content"]));
+    texts.find(|text| !text.is_empty())
+}
+
+fn words(content: &Value) -> String {
+    let text = match content {
+        Value::Array(blocks) => {
+            let texts = blocks.iter().filter(|block| block["type"] == "text");
+            let texts: Vec<&str> = texts.filter_map(|block| block["text"].as_str()).collect();
+            texts.join("\n")
+        }
+        other => other.as_str().unwrap_or_default().to_string(),
+    };
+    text.trim().to_string()
 }
 
 /// The connection that is told of tools, when it asked to be.

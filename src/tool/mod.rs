@@ -67,6 +67,8 @@ static TABLE: &[Tool] = &[
     agents_list::TOOL,
     sessions::list::TOOL,
     sessions::history::TOOL,
+    sessions::send::TOOL,
+    sessions::spawn::TOOL,
     memory::search::TOOL,
     memory::get::TOOL,
 ];

@@ -10,6 +10,7 @@ use crate::gateway::models;
 use crate::gateway::queue::{self, Admission, Record};
 use crate::gateway::runs::{self, Kind, Run};
 use crate::gateway::sessions::{self, Touch};
+use crate::gateway::subagents;
 use crate::gateway::turns::{self, Ending, Start};
 use crate::session::Error;
 use crate::tool::approve::Sender;
@@ -52,6 +53,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     }
     if inbound::is_stop(&params.message) {
         queue::clear(core, &key);
+        subagents::stop_for(core, &key);
         return Ok(Answer::ok(&abort_session(core, &key, "stop")));
     }
     let id = params.idempotency_key.as_str();

@@ -5,6 +5,8 @@
 
 pub mod history;
 pub mod list;
+pub mod send;
+pub mod spawn;
 
 use super::policy::matches;
 use super::{Context, Error, Output, confine};
