@@ -1,6 +1,7 @@
 //! Everything here starts our real binaries and talks to them as a user or a client would.
 
 mod abort;
+mod acp;
 mod agent_files;
 mod approvals;
 mod auth;

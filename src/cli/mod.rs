@@ -4,6 +4,7 @@
 //! bad profile; `openclawctl` is the one with finer words. Each command is a file in `commands/`
 //! and a row of its table.
 
+mod acp;
 mod ask;
 mod chat;
 pub mod commands;

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its `SPEC` and its `run`, and one row here.
 
+mod acp;
 mod agent;
 mod completion;
 mod config;
@@ -45,6 +46,7 @@ pub const ROOT: Command = Command {
         local::URL,
     ],
     subcommands: &[
+        acp::SPEC,
         agent::SPEC,
         completion::SPEC,
         config::SPEC,
@@ -63,6 +65,8 @@ pub const ROOT: Command = Command {
 };
 
 const ROWS: &[Row] = &[
+    row("acp", acp::run).needing_config(),
+    row("acp client", acp::client),
     row("agent", agent::run).needing_config(),
     row("completion", completion::run),
     row("config get", config::get).needing_config(),

@@ -68,6 +68,7 @@ pub fn run(core: &Core, name: &str, id: &str, limit: Duration) -> Installed {
             env: &config.env,
             with: BTreeMap::new(),
             limit,
+            cancel: None,
         },
     );
     core.agents.skills.forget();

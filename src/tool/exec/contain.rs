@@ -6,6 +6,7 @@
 //! inside until it ends or the container goes.
 
 use super::{env, job};
+use crate::base::cancel::Cancel;
 use crate::config::Env;
 use crate::tool::confine::Room;
 use crate::tool::container::{self, Docker, Done, Wanted};
@@ -32,6 +33,7 @@ pub fn contain(
         processes,
         env: &ctx.config.env,
         program,
+        cancel: ctx.cancel,
     };
     let settings = &room.settings;
     let wanted = Wanted {
@@ -66,6 +68,7 @@ struct Through<'a> {
     processes: &'a Processes,
     env: &'a Env,
     program: &'a Path,
+    cancel: &'a Cancel,
 }
 
 impl Docker for Through<'_> {
@@ -82,6 +85,7 @@ impl Docker for Through<'_> {
                 env: self.env,
                 with: container::client_variables(self.env),
                 limit,
+                cancel: Some(self.cancel),
             },
         )
         .map_err(|why| format!("docker: {why}"))?;

@@ -27,6 +27,8 @@ pub struct Job<'a> {
     /// Variables besides those every command gets.
     pub with: BTreeMap<String, String>,
     pub limit: Duration,
+    /// Of the run it belongs to, if it belongs to one.
+    pub cancel: Option<&'a Cancel>,
 }
 
 /// How it ended.
@@ -72,9 +74,15 @@ pub fn run(processes: &Processes, job: &Job) -> Result<Ended, String> {
     };
     let id = processes.start(session, run)?;
     let until = Some(Instant::now() + job.limit + SLACK);
-    let waited = processes.wait(&id, until, &Cancel::new(), |_| (), drop);
+    let never = Cancel::new();
+    let cancel = job.cancel.unwrap_or(&never);
+    let waited = processes.wait(&id, until, cancel, |_| (), drop);
     if waited != Wait::Exited {
         processes.kill(&id);
+    }
+    if waited == Wait::Cancelled {
+        processes.take(&id);
+        return Err("the run was cancelled".into());
     }
     let session = processes.take(&id).ok_or("the command is gone")?;
     let failure = match &session.end {
