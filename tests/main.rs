@@ -3,6 +3,7 @@
 mod abort;
 mod acp;
 mod agent_files;
+mod agents_cli;
 mod approvals;
 mod auth;
 mod browser;
@@ -13,6 +14,7 @@ mod compaction;
 mod config;
 mod config_write;
 mod cron;
+mod cron_cli;
 mod ctl;
 mod faults;
 mod file_tools;

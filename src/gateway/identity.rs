@@ -4,7 +4,7 @@
 use crate::config::{Paths, Snapshot};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const DEFAULT_NAME: &str = "Assistant";
 const DEFAULT_AVATAR: &str = "A";
@@ -29,6 +29,7 @@ pub struct Identity {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FromFile {
     pub name: Option<String>,
+    pub theme: Option<String>,
     pub emoji: Option<String>,
     pub avatar: Option<String>,
 }
@@ -81,8 +82,11 @@ fn shown_avatar(config: &Snapshot, avatar: &str, agent_id: &str) -> Option<Strin
 }
 
 pub fn from_file(workspace: &Path) -> FromFile {
+    read(&workspace.join("IDENTITY.md"))
+}
+
+pub fn read(path: &Path) -> FromFile {
     use std::io::Read;
-    let path: PathBuf = workspace.join("IDENTITY.md");
     let mut content = String::new();
     let read = std::fs::File::open(path)
         .and_then(|file| file.take(IDENTITY_FILE_MAX).read_to_string(&mut content));
@@ -107,6 +111,7 @@ fn parse(content: &str) -> FromFile {
         }
         let field = match label.trim_matches(['*', '_', ' ']).to_lowercase().as_str() {
             "name" => &mut found.name,
+            "theme" => &mut found.theme,
             "emoji" => &mut found.emoji,
             "avatar" => &mut found.avatar,
             _ => continue,

@@ -1,6 +1,7 @@
 //! Operations on an installation: what a person asks for that is more than one request. They return
 //! what they found or did and print nothing.
 
+pub mod agents;
 pub mod containers;
 pub mod local_model;
 mod loopback;

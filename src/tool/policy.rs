@@ -5,7 +5,7 @@
 
 use super::Tool;
 use super::confine;
-use crate::config::Snapshot;
+use crate::config::{Snapshot, agents};
 use serde_json::Value;
 
 /// Who is asking.
@@ -277,7 +277,7 @@ fn agent_tools<'a>(value: &'a Value, agent_id: &str) -> &'a Value {
             agent
                 .get("id")
                 .and_then(Value::as_str)
-                .is_some_and(|id| id.trim().eq_ignore_ascii_case(agent_id))
+                .is_some_and(|id| agents::agent_id(id) == agent_id)
         })
         .and_then(|agent| agent.get("tools"))
         .unwrap_or(&Value::Null)
@@ -511,6 +511,141 @@ mod tests {
             "agents": {"list": [{"id": "main", "tools": {"deny": ["write"]}}]},
         });
         assert_eq!(given(value, KEY), ["read"]);
+    }
+
+    /// What the original's evaluation gives, level by level: a configuration, a session, tools
+    /// that are there and tools that are not.
+    #[test]
+    fn every_level_filters_as_in_the_original() {
+        const CHILD: &str = "agent:main:subagent:1";
+        let agent = |tools: Value| json!({"agents": {"list": [{"id": "Main", "tools": tools}]}});
+        let boxed = |tools: Value| {
+            json!({"agents": {"defaults": {"sandbox": {"mode": "all", "workspaceAccess": "rw"}}},
+                "tools": {"sandbox": {"tools": tools}}})
+        };
+        for (value, key, there, gone) in [
+            (
+                json!({"tools": {"profile": "coding"}}),
+                KEY,
+                &["read", "exec", "sessions_send", "memory_get"][..],
+                &["cron", "gateway", "agents_list"][..],
+            ),
+            (
+                json!({"tools": {"profile": "messaging", "alsoAllow": ["cron"]}}),
+                KEY,
+                &["sessions_list", "sessions_history", "sessions_send", "cron"],
+                &["read", "exec", "sessions_spawn"],
+            ),
+            (
+                json!({"tools": {"profile": "full"}}),
+                KEY,
+                &["read", "gateway"],
+                &[],
+            ),
+            // The agent's profile instead of everybody's.
+            (
+                json!({"tools": {"profile": "minimal"},
+                    "agents": {"list": [{"id": "main", "tools": {"profile": "coding"}}]}}),
+                KEY,
+                &["read", "write"],
+                &["cron"],
+            ),
+            // The model's rule instead of its provider's.
+            (
+                json!({"tools": {"byProvider": {"fake": {"deny": ["read"]},
+                    "fake/m1": {"deny": ["write"]}}}}),
+                KEY,
+                &["read"],
+                &["write"],
+            ),
+            (
+                json!({"tools": {"byProvider": {"other": {"deny": ["*"]}}}}),
+                KEY,
+                &["read"],
+                &[],
+            ),
+            (
+                agent(json!({"allow": ["group:fs"]})),
+                KEY,
+                &["read", "edit"],
+                &["exec"],
+            ),
+            (
+                agent(
+                    json!({"byProvider": {"fake": {"profile": "minimal", "alsoAllow": ["read"]}}}),
+                ),
+                KEY,
+                &["read"],
+                &["write"],
+            ),
+            // Without a list of its own it keeps everything.
+            (
+                agent(json!({"alsoAllow": ["lobster"]})),
+                KEY,
+                &["read", "cron"],
+                &[],
+            ),
+            (
+                agent(json!({"allow": [], "deny": ["*_history"]})),
+                KEY,
+                &["cron"],
+                &["sessions_history"],
+            ),
+            (
+                boxed(json!({})),
+                KEY,
+                &["exec", "sessions_spawn"],
+                &["cron", "gateway", "agents_list"],
+            ),
+            (
+                boxed(json!({"allow": ["cron", "read"]})),
+                KEY,
+                &["read"],
+                &["cron", "exec"],
+            ),
+            (
+                boxed(json!({"deny": ["exec"]})),
+                KEY,
+                &["read"],
+                &["exec", "cron"],
+            ),
+            (
+                boxed(json!({"allow": ["cron"], "deny": ["exec"]})),
+                KEY,
+                &["cron"],
+                &["exec", "read"],
+            ),
+            (
+                json!({}),
+                CHILD,
+                &["read", "exec"],
+                &[
+                    "sessions_list",
+                    "sessions_spawn",
+                    "gateway",
+                    "agents_list",
+                    "cron",
+                    "memory_search",
+                ],
+            ),
+            (
+                json!({"tools": {"subagents": {"tools": {"deny": ["exec"]}}}}),
+                CHILD,
+                &["read"],
+                &["exec", "cron"],
+            ),
+            (
+                json!({"tools": {"subagents": {"tools": {"allow": ["read", "cron"]}}}}),
+                CHILD,
+                &["read"],
+                &["write", "cron"],
+            ),
+        ] {
+            let given = given(value.clone(), key);
+            let missing = there.iter().find(|name| !given.contains(name));
+            let extra = gone.iter().find(|name| given.contains(name));
+            assert_eq!((missing, extra), (None, None), "{value}");
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 mod acp;
 mod agent;
+mod agents;
 mod completion;
 mod config;
+mod cron;
 mod dashboard;
 mod gateway;
 mod health;
@@ -48,8 +50,10 @@ pub const ROOT: Command = Command {
     subcommands: &[
         acp::SPEC,
         agent::SPEC,
+        agents::SPEC,
         completion::SPEC,
         config::SPEC,
+        cron::SPEC,
         dashboard::SPEC,
         gateway::SPEC,
         health::SPEC,
@@ -68,10 +72,24 @@ const ROWS: &[Row] = &[
     row("acp", acp::run).needing_config(),
     row("acp client", acp::client),
     row("agent", agent::run).needing_config(),
+    row("agents", agents::bare).needing_config(),
+    row("agents add", agents::add).needing_config(),
+    row("agents delete", agents::delete).needing_config(),
+    row("agents list", agents::list).needing_config(),
+    row("agents set-identity", agents::set_identity).needing_config(),
     row("completion", completion::run),
     row("config get", config::get).needing_config(),
     row("config set", config::set),
     row("config unset", config::unset),
+    row("cron add", cron::add),
+    row("cron disable", cron::disable),
+    row("cron edit", cron::edit),
+    row("cron enable", cron::enable),
+    row("cron list", cron::list),
+    row("cron rm", cron::rm),
+    row("cron run", cron::run),
+    row("cron runs", cron::runs),
+    row("cron status", cron::status),
     row("dashboard", dashboard::run),
     row("gateway", gateway::run::run),
     row("gateway call", gateway::call::run),
