@@ -3,6 +3,7 @@
 use crate::harness::model::Reply;
 use crate::harness::{Gateway, Setup, Ws, eventually};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 const MAIN: &str = "agent:main:main";
@@ -235,5 +236,94 @@ fn the_rules_are_read_and_changed_by_their_hash_and_the_token_is_not_shown() {
         node,
         json!({"code": "UNAVAILABLE", "message": "node not connected",
                "details": {"code": "NOT_CONNECTED"}})
+    );
+}
+
+#[test]
+fn a_question_that_nobody_answered_before_a_restart_is_told_as_denied() {
+    let gateway = house();
+    let (mut ws, mut talk) = (gateway.connect(), gateway.connect());
+    let marker = gateway.workspace().join("ran");
+    let mut ask = |ws: &mut Ws, id: &str| {
+        gateway.model().reply(exec("touch ran"));
+        say_and_wait(&mut talk, id);
+        ws.event("exec.approval.requested")["payload"]["id"].clone()
+    };
+    let answered = ask(&mut ws, "first");
+    resolve(&mut ws, &answered, "deny");
+    let open = ask(&mut ws, "second");
+    let kept = gateway.state().join("rs/approvals");
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 1);
+    gateway.kill_core();
+    let mut ws = gateway.connect();
+    let text = format!(
+        "id={}, gateway-restarted): touch ran",
+        open.as_str().unwrap()
+    );
+    hear(&gateway, &mut ws, &text);
+    let twice = ws.call(
+        "exec.approval.resolve",
+        json!({"id": open, "decision": "allow-once"}),
+    );
+    assert_eq!(twice.unwrap_err()["message"], "unknown approval id");
+    assert!(!marker.exists());
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 0);
+    let asked = gateway.model().requests();
+    assert!(!asked.iter().any(|r| r.to_string().contains(&format!(
+        "{}, gateway-restarted",
+        answered.as_str().unwrap()
+    ))));
+}
+
+#[test]
+fn programs_of_skills_run_without_a_question_once_the_file_says_so() {
+    let mut setup = Setup::with_fake_model();
+    setup.config["tools"] = json!({"exec": {"host": "gateway"}});
+    let dir = setup.dir.path().to_path_buf();
+    let skill = dir.join("workspace/skills/bell");
+    std::fs::create_dir_all(&skill).unwrap();
+    let front = r#"---
+name: bell
+description: Rings.
+metadata: {"openclaw":{"requires":{"bins":["ring-bell"]}}}
+---
+"#;
+    std::fs::write(skill.join("SKILL.md"), front).unwrap();
+    let bin = dir.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let program = bin.join("ring-bell");
+    std::fs::write(&program, "#!/bin/sh\necho ding-$1\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let gateway = setup.env("PATH", &path).start();
+    let (mut ws, mut talk) = (gateway.connect(), gateway.connect());
+    let allow = |ws: &mut Ws, skills: bool| {
+        let now = ws.call("exec.approvals.get", json!({})).unwrap();
+        let file = json!({"version": 1, "defaults": {"autoAllowSkills": skills}});
+        let params = json!({"file": file, "baseHash": now["hash"]});
+        ws.call("exec.approvals.set", params).unwrap();
+    };
+    allow(&mut ws, false);
+    gateway.model().reply(exec("ring-bell once"));
+    say_and_wait(&mut talk, "asks");
+    let asked = ws.event("exec.approval.requested");
+    assert_eq!(asked["payload"]["request"]["command"], "ring-bell once");
+    resolve(&mut ws, &asked["payload"]["id"], "deny");
+    allow(&mut ws, true);
+    gateway.model().reply(exec("ring-bell twice"));
+    say_and_wait(&mut talk, "runs");
+    let heard = gateway
+        .model()
+        .requests()
+        .iter()
+        .any(|r| r.to_string().contains("ding-twice"));
+    assert!(heard, "it ran and the model saw what it said");
+    // Another program beside it is asked about all the same.
+    gateway.model().reply(exec("ring-bell thrice && touch ran"));
+    say_and_wait(&mut talk, "asks-again");
+    let asked = ws.event("exec.approval.requested");
+    assert_eq!(
+        asked["payload"]["request"]["command"],
+        "ring-bell thrice && touch ran"
     );
 }

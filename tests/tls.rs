@@ -90,7 +90,12 @@ fn pages_probes_and_websockets_are_served_over_tls_and_nothing_without_it() {
     );
 
     let mut ws = Ws::open_tls(gateway.port(), &certificate(&gateway));
-    ws.hello(&ws.params(gateway.token())).unwrap();
+    let hello = ws.hello(&ws.params(gateway.token())).unwrap();
+    // Where a node's screen finds the canvas.
+    let canvas = format!("https://127.0.0.1:{}", gateway.port());
+    assert_eq!(hello["canvasHostUrl"], canvas);
+    let page = curl(&gateway, "/__openclaw__/canvas/", &[]).unwrap();
+    assert!(page.contains("<h1>Canvas</h1>"), "{page}");
     gateway
         .model()
         .reply(Reply::Text(vec!["hello".into()], Duration::ZERO));
@@ -332,6 +337,43 @@ openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 
     assert!(made.status.success(), "{made:?}");
     let [ca, cert, key] = ["ca.pem", "leaf.pem", "leaf.key"].map(|name| dir.join(name));
     (ca, cert, key)
+}
+
+#[test]
+fn what_links_the_certificate_to_its_authority_is_sent_when_ca_path_names_it() {
+    let script = r#"set -e
+key() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$1 -keyout $1.key -out $1.csr; }
+sign() { openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -CAcreateserial -days 2 -extfile $1.ext -out $1.pem; }
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=root -keyout root.key -out root.pem
+printf 'basicConstraints=critical,CA:TRUE\n' > between.ext
+key between; sign between root
+printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > leaf.ext
+key leaf; sign leaf between"#;
+    let run = |ca: Option<&str>| {
+        let mut setup = setup();
+        let dir = setup.dir.path().to_path_buf();
+        let made = Command::new("sh")
+            .args(["-c", script])
+            .current_dir(&dir)
+            .output();
+        assert!(made.as_ref().unwrap().status.success(), "{made:?}");
+        let tls = &mut setup.config["gateway"]["tls"];
+        tls["certPath"] = dir.join("leaf.pem").to_str().into();
+        tls["keyPath"] = dir.join("leaf.key").to_str().into();
+        if let Some(ca) = ca {
+            tls["caPath"] = dir.join(ca).to_str().into();
+        }
+        let gateway = setup.start();
+        let url = format!("https://localhost:{}/healthz", gateway.port());
+        let asked = Command::new("curl")
+            .args(["-sS", "--max-time", "30", "--cacert"])
+            .arg(dir.join("root.pem"))
+            .arg(url)
+            .output();
+        asked.expect("curl is there").status.success()
+    };
+    assert!(run(Some("between.pem")));
+    assert!(!run(None), "the authority alone does not know the leaf");
 }
 
 /// Python's TLS in front of a plain server: its port.

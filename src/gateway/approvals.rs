@@ -2,13 +2,14 @@
 //! old, or withdrawn because nobody waits for the answer any more.
 //!
 //! One table in memory; no thread waits. A question that lives when the core ends is gone with it:
-//! the command does not run. Who may answer is the method table's business; a command of the agent
+//! the command does not run, and `unanswered` tells the session of it. Who may answer is the method table's business; a command of the agent
 //! can reach our socket, but never with `operator.approvals`.
 
 use super::broadcast::Rules;
 use super::clock::Alarm;
 use super::core::Core;
 use super::methods::skills;
+use super::unanswered::Kept;
 use crate::base::cancel::{Cancel, Registration};
 use crate::base::time::now_ms;
 use crate::tool::approve::{self, Decision, MAX_COMMAND, Question, Then};
@@ -40,6 +41,8 @@ struct Open {
     alarm: Option<Alarm>,
     /// Ends it with its run.
     run: Option<Registration>,
+    /// Tells the next core of it.
+    kept: Option<Kept>,
 }
 
 /// A question on its way into the table.
@@ -49,6 +52,8 @@ pub struct Asking {
     pub created_at_ms: u64,
     pub wait: Duration,
     pub conn: Option<String>,
+    /// The session that is told when the core ends before the answer.
+    pub session: Option<String>,
 }
 
 impl Asking {
@@ -73,25 +78,19 @@ impl Approvals {
                 "a command of more than {MAX_COMMAND} bytes cannot be shown for approval"
             )));
         }
-        {
-            let mut open = core.approvals.open();
-            if open.iter().any(|open| open.id == asking.id) {
-                return Err(RpcError::invalid("approval id already pending"));
+        let mut kept = asking.session.as_deref().and_then(|key| {
+            Kept::write(
+                core.config.paths(),
+                &asking.id,
+                key,
+                &asking.request.command,
+            )
+        });
+        if let Err(error) = core.approvals.put(asking, bytes, answer, &mut kept) {
+            if let Some(kept) = kept {
+                kept.forget();
             }
-            let held: usize = open.iter().map(|open| open.bytes).sum();
-            if open.len() >= MAX_OPEN || held + bytes > MAX_BYTES {
-                return Err(RpcError::unavailable(
-                    "too many approvals are pending; answer some, or wait until they expire",
-                ));
-            }
-            open.push(Open {
-                id: asking.id.clone(),
-                bytes,
-                conn: asking.conn.clone(),
-                answer,
-                alarm: None,
-                run: None,
-            });
+            return Err(error);
         }
         let event = RequestedEvent {
             id: &asking.id,
@@ -139,6 +138,36 @@ impl Approvals {
         Ok(())
     }
 
+    /// `kept` is taken when there is room.
+    fn put(
+        &self,
+        asking: &Asking,
+        bytes: usize,
+        answer: Answer,
+        kept: &mut Option<Kept>,
+    ) -> Result<(), RpcError> {
+        let mut open = self.open();
+        if open.iter().any(|open| open.id == asking.id) {
+            return Err(RpcError::invalid("approval id already pending"));
+        }
+        let held: usize = open.iter().map(|open| open.bytes).sum();
+        if open.len() >= MAX_OPEN || held + bytes > MAX_BYTES {
+            return Err(RpcError::unavailable(
+                "too many approvals are pending; answer some, or wait until they expire",
+            ));
+        }
+        open.push(Open {
+            id: asking.id.clone(),
+            bytes,
+            conn: asking.conn.clone(),
+            answer,
+            alarm: None,
+            run: None,
+            kept: kept.take(),
+        });
+        Ok(())
+    }
+
     /// False when there is no such question.
     pub fn resolve(&self, core: &Core, id: &str, decision: Decision, by: &str) -> bool {
         let Some(open) = self.take(id) else {
@@ -171,16 +200,26 @@ impl Approvals {
             *open = stay;
             gone
         };
-        for open in gone {
+        for mut open in gone {
+            if let Some(kept) = open.kept.take() {
+                kept.forget();
+            }
             // Dialogs close when they hear so.
             tell(core, &open.id, Decision::Deny, "withdrawn");
         }
     }
 
     fn take(&self, id: &str) -> Option<Open> {
-        let mut open = self.open();
-        let at = open.iter().position(|open| open.id == id)?;
-        Some(open.remove(at))
+        let mut taken = {
+            let mut open = self.open();
+            let at = open.iter().position(|open| open.id == id)?;
+            open.remove(at)
+        };
+        // Before the command starts: never is one that ran told as denied.
+        if let Some(kept) = taken.kept.take() {
+            kept.forget();
+        }
+        Some(taken)
     }
 
     fn open(&self) -> MutexGuard<'_, Vec<Open>> {
@@ -225,6 +264,7 @@ impl approve::Desk for Desk {
                     .saturating_sub(question.created_at_ms),
             ),
             conn: None,
+            session: Some(question.session_key.clone()),
         };
         let (id, key) = (asking.id.clone(), question.session_key);
         let answer = Box::new(move |decision| {
@@ -302,6 +342,7 @@ mod tests {
             created_at_ms: now_ms(),
             wait,
             conn: Some("c1".into()),
+            session: None,
         }
     }
 

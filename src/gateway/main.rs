@@ -17,6 +17,7 @@ use super::reload::{Asked, Outcome, Reloader};
 use super::restart;
 use super::subagents;
 use super::tailscale;
+use super::unanswered;
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::{fds, process};
@@ -147,6 +148,7 @@ fn start() -> Result<Started, Error> {
         &core.system_events,
         &core.agents.sessions.defaults(),
     );
+    unanswered::tell(core.config.paths(), &core.system_events);
     let (sender, events) = crossbeam_channel::bounded(QUEUE);
     core.attach_main(sender.clone());
     std::thread::Builder::new()

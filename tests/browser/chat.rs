@@ -162,13 +162,16 @@ fn a_tool_call_is_seen_while_the_agent_still_works() {
     shows(&browser, ".chat > .notice", "Stopped.");
 }
 
+/// The smallest GIF.
+const DOT: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
 #[test]
-fn pictures_are_dropped_shown_removed_and_sent() {
+fn pictures_are_dropped_pasted_chosen_shown_removed_and_sent() {
     let mut setup = Setup::with_fake_model();
     setup.config["models"]["providers"]["fake"]["models"][0]["input"] = json!(["text", "image"]);
     let gateway = setup.start();
     let Some(browser) = open(
-        "pictures_are_dropped_shown_removed_and_sent",
+        "pictures_are_dropped_pasted_chosen_shown_removed_and_sent",
         &gateway,
         "chat",
     ) else {
@@ -191,6 +194,11 @@ fn pictures_are_dropped_shown_removed_and_sent() {
            data.items.add(await window.draw(size));
            document.querySelector('.chat').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));
          };
+         window.paste = async (size) => {
+           const data = new DataTransfer();
+           data.items.add(await window.draw(size));
+           document.querySelector('.composer textarea').dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+         };
          window.drop(8)",
     );
     let previews = "return document.querySelectorAll('.previews img').length";
@@ -200,11 +208,28 @@ fn pictures_are_dropped_shown_removed_and_sent() {
     shows(&browser, ".toasts", "was made smaller");
     press(&browser, ".previews", "Remove noise8.png");
     browser.wait("one preview less", 5, &format!("{previews} === 1"));
+    browser.eval("window.paste(9)");
+    browser.wait("a pasted one", 10, &format!("{previews} === 2"));
+    // Chosen from the disk; what is no picture is said and left out.
+    let folder = gateway.workspace();
+    std::fs::write(folder.join("dot.gif"), DOT).unwrap();
+    std::fs::write(folder.join("words.txt"), "no picture").unwrap();
+    let chosen = ["dot.gif", "words.txt"].map(|name| folder.join(name).display().to_string());
+    browser.type_into(".composer input[type=file]", &chosen.join("\n"));
+    browser.wait("a chosen one", 10, &format!("{previews} === 3"));
+    shows(
+        &browser,
+        ".toasts",
+        "words.txt: only pictures can be attached",
+    );
     gateway.model().say(&["Noise."]);
     browser.type_into("textarea", &format!("What is this?{ENTER}"));
     shows(&browser, ".turn.assistant:not(.streaming)", "Noise.");
     let asked = gateway.model().wait_request(1).to_string();
-    assert!(asked.contains("image/jpeg;base64,"), "{}", &asked[..400]);
+    for kind in ["jpeg", "png", "gif"] {
+        let sent = asked.matches(&format!("image/{kind};base64,")).count();
+        assert_eq!(sent, 1, "{kind}: {}", &asked[..400]);
+    }
     looks_right(&browser, "chat-picture");
 }
 

@@ -110,6 +110,46 @@ fn sessions_are_found_named_tuned_reset_and_deleted() {
 }
 
 #[test]
+fn a_long_session_is_compacted_and_a_short_one_is_not() {
+    let gateway = Gateway::with_fake_model();
+    let folder = gateway.state().join("agents/main/sessions");
+    std::fs::create_dir_all(&folder).unwrap();
+    let line = |i: usize| {
+        let message = json!({"role": "user", "content": format!("note {i}"), "timestamp": i});
+        json!({"type": "message", "id": format!("m{i}"), "message": message}).to_string()
+    };
+    let head = json!({"type": "session", "version": 3, "id": "long", "timestamp": "2026-01-01T00:00:00.000Z", "cwd": "/"});
+    let mut lines = vec![head.to_string()];
+    lines.extend((0..500).map(line));
+    std::fs::write(folder.join("long.jsonl"), lines.join("\n") + "\n").unwrap();
+    gateway.set_session(
+        "agent:main:long",
+        json!({"sessionId": "long", "label": "Long talk"}),
+    );
+    let test = "a_long_session_is_compacted_and_a_short_one_is_not";
+    let Some(browser) = open(test, &gateway, "sessions") else {
+        return;
+    };
+    fill(&browser, "input[name=search]", "long");
+    shows(&browser, ".session code", "agent:main:long");
+    press(&browser, ".session", "Compact");
+    shows(&browser, "dialog", "only the last 400 lines stay");
+    press(&browser, "dialog", "Compact");
+    shows(&browser, ".toasts", "Kept 400 lines");
+    let left = std::fs::read_to_string(folder.join("long.jsonl")).unwrap();
+    assert_eq!(left.lines().count(), 401, "they and the head");
+    assert!(left.contains("note 499") && !left.contains("note 10\""));
+    let saved = std::fs::read_dir(&folder).unwrap().flatten();
+    let saved = saved
+        .filter(|e| e.file_name().to_string_lossy().contains("long.jsonl.bak"))
+        .count();
+    assert_eq!(saved, 1);
+    press(&browser, ".session", "Compact");
+    press(&browser, "dialog", "Compact");
+    shows(&browser, ".toasts", "Nothing to compact");
+}
+
+#[test]
 fn a_job_is_added_run_changed_switched_off_and_removed() {
     let test = "a_job_is_added_run_changed_switched_off_and_removed";
     let gateway = Gateway::with_fake_model();

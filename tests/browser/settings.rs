@@ -2,8 +2,11 @@
 
 use super::webdriver::Seat;
 use super::{connected, fill, go, looks_right, open, press, shows};
-use crate::harness::Gateway;
-use serde_json::json;
+use crate::harness::{Gateway, Setup, Ws, eventually};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_log_is_followed_filtered_and_bounded() {
@@ -240,4 +243,128 @@ pub fn use_agent_file(browser: &Seat) {
     browser.click(".sections [data-name='SOUL.md']");
     shows(browser, ".file-editor h2", "SOUL.md");
     assert_eq!(browser.eval(text), "Be kind, and brief.");
+}
+
+#[test]
+fn a_skill_is_switched_off_and_given_its_key() {
+    let setup = Setup::with_fake_model();
+    let skill = setup.dir.path().join("workspace/skills/weather");
+    std::fs::create_dir_all(&skill).unwrap();
+    let front = r#"name: weather
+description: How the weather will be.
+metadata: {"openclaw":{"emoji":"☀","primaryEnv":"WEATHER_KEY","requires":{"env":["WEATHER_KEY"]}}}"#;
+    std::fs::write(
+        skill.join("SKILL.md"),
+        format!("---\n{front}\n---\n\n# How\n"),
+    )
+    .unwrap();
+    let gateway = setup.start();
+    let test = "a_skill_is_switched_off_and_given_its_key";
+    let Some(browser) = open(test, &gateway, "agents") else {
+        return;
+    };
+    let row = ".rows li[data-key=weather]";
+    shows(&browser, row, "needs WEATHER_KEY");
+    shows(&browser, &format!("{row} .badge"), "not ready");
+    fill(
+        &browser,
+        &format!("{row} input[name=apiKey]"),
+        "sunny-secret",
+    );
+    press(&browser, row, "Save key");
+    shows(&browser, &format!("{row} .badge"), "ready");
+    let mut ws = gateway.connect();
+    let mut entry = || -> Value {
+        let config = ws.call("config.get", json!({})).unwrap();
+        config["parsed"]["skills"]["entries"]["weather"].clone()
+    };
+    assert_eq!(entry()["apiKey"], "sunny-secret");
+    let page = browser.eval("return document.documentElement.outerHTML");
+    assert!(
+        !page.as_str().unwrap().contains("sunny-secret"),
+        "the key is shown again"
+    );
+    looks_right(&browser, "skills");
+    browser.click(&format!("{row} input[type=checkbox]"));
+    shows(&browser, &format!("{row} .badge"), "off");
+    assert_eq!(entry()["enabled"], false);
+}
+
+#[test]
+fn what_the_agent_may_run_is_changed_and_an_older_view_changes_nothing() {
+    let gateway = Gateway::start();
+    let always = json!({"version": 1, "agents": {"main": {"allowlist": [
+        {"id": "a", "pattern": "/usr/bin/make"}, {"id": "b", "pattern": "/usr/bin/git"}]}}});
+    let mut ws = gateway.connect();
+    let set = |ws: &mut Ws, file: &Value| {
+        let now = ws.call("exec.approvals.get", json!({})).unwrap();
+        let params = json!({"file": file, "baseHash": now["hash"]});
+        ws.call("exec.approvals.set", params).unwrap()
+    };
+    set(&mut ws, &always);
+    let test = "what_the_agent_may_run_is_changed_and_an_older_view_changes_nothing";
+    let Some(browser) = open(test, &gateway, "devices") else {
+        return;
+    };
+    let agent = "article[aria-label='Agent main']";
+    shows(&browser, agent, "/usr/bin/make");
+    fill(
+        &browser,
+        "article[aria-label=Defaults] select[name=security]",
+        "allowlist",
+    );
+    shows(&browser, ".toasts", "Saved");
+    fill(&browser, &format!("{agent} select[name=ask]"), "always");
+    let stored = |ws: &mut Ws| ws.call("exec.approvals.get", json!({})).unwrap()["file"].clone();
+    eventually("both are stored", PATIENCE, || {
+        let file = stored(&mut ws);
+        let both = file["defaults"]["security"] == "allowlist"
+            && file["agents"]["main"]["ask"] == "always";
+        both.then_some(())
+    });
+    press(&browser, &format!("{agent} li:first-child"), "Remove");
+    browser.wait(
+        "one is left",
+        10,
+        "return document.querySelectorAll('article[aria-label=\"Agent main\"] li').length === 1",
+    );
+    looks_right(&browser, "exec-policy");
+    // Somebody else was there since this page was drawn.
+    let mut other = stored(&mut ws);
+    other["defaults"]["askFallback"] = "deny".into();
+    set(&mut ws, &other);
+    press(&browser, &format!("{agent} li"), "Remove");
+    browser.wait(
+        "the other's change is shown",
+        10,
+        "return document.querySelector('article[aria-label=Defaults] select[name=askFallback]').value === 'deny'",
+    );
+    shows(&browser, agent, "/usr/bin/git");
+    assert_eq!(
+        stored(&mut ws)["agents"]["main"]["allowlist"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn an_update_says_what_installed_the_gateway_and_starts_it_anew() {
+    let gateway = Gateway::with_fake_model();
+    let test = "an_update_says_what_installed_the_gateway_and_starts_it_anew";
+    let Some(browser) = open(test, &gateway, "overview") else {
+        return;
+    };
+    let first = gateway.core_pid();
+    press(&browser, ".card", "Update");
+    press(&browser, "dialog", "Cancel");
+    press(&browser, ".card", "Update");
+    press(&browser, "dialog", "Update and restart");
+    shows(&browser, ".card .notice", "Not updated: this program ");
+    eventually("the next core", PATIENCE, || {
+        (gateway.core_pid() != first).then_some(())
+    });
+    connected(&browser);
+    looks_right(&browser, "update");
 }

@@ -64,6 +64,7 @@ pub fn request(core: &Arc<Core>, call: &Call) -> Answer {
         created_at_ms: now_ms(),
         wait: Duration::from_millis(wait),
         conn: Some(call.client.conn_id.clone()),
+        session: None,
     };
     let (id, created_at_ms) = (asking.id.clone(), asking.created_at_ms);
     let (responder, expires_at_ms) = (call.responder(), asking.expires_at_ms());

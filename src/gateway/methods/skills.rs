@@ -26,7 +26,10 @@ pub fn status(core: &Arc<Core>, call: &Call) -> Answer {
 }
 
 fn try_status(core: &Core, call: &Call) -> Result<Answer, RpcError> {
-    let config = core.config.current();
+    // As the file is: whoever has just changed a skill asks for this at once, and must not see what
+    // was in force before.
+    let config = Some(Arc::new(core.config.read())).filter(|fresh| fresh.valid);
+    let config = config.unwrap_or_else(|| core.config.current());
     let agent = match call.params["agentId"].as_str().map(str::trim) {
         None | Some("") => config.config.default_agent_id(),
         Some(named) => {

@@ -4,6 +4,8 @@ import { confirm, toast } from "./dialogs.js";
 import { button, el, empty, field, problem, select } from "./dom.js";
 import { bytes, when } from "./words.js";
 
+const INSTALL_MS = 120000;
+
 export class Agents {
   constructor(app) {
     this.app = app;
@@ -121,22 +123,42 @@ export class Agents {
     }
   }
 
+  // Changes a skill and shows what became of it; a fault is told and nothing changes.
+  async changeSkill(method, params, done) {
+    try {
+      const { message } = await this.app.request(method, params);
+      toast(message || done);
+    } catch (err) {
+      toast(err.message, "error");
+    }
+    this.showSkills();
+  }
+
   skill(skill) {
+    const { skillKey, name, primaryEnv } = skill;
     const missing = [...skill.missing?.bins ?? [], ...skill.missing?.env ?? [], ...skill.missing?.config ?? [], ...skill.missing?.os ?? []];
     const box = el("input", {
-      type: "checkbox", checked: !skill.disabled, "aria-label": `${skill.name} is enabled`,
-      onchange: async () => {
-        try {
-          await this.app.request("skills.update", { skillKey: skill.skillKey, enabled: box.checked });
-          toast(box.checked ? "Enabled" : "Disabled");
-        } catch (err) {
-          box.checked = !box.checked;
-          toast(err.message, "error");
-        }
-      },
+      type: "checkbox", checked: !skill.disabled, "aria-label": `${name} is enabled`,
+      onchange: () => this.changeSkill("skills.update", { skillKey, enabled: box.checked }, box.checked ? "Enabled" : "Disabled"),
     });
-    return el("li", {}, el("label", { class: "check" }, box, el("div", {}, el("strong", {}, `${skill.emoji ? `${skill.emoji} ` : ""}${skill.name}`),
+    const lacking = skill.missing?.bins?.length > 0;
+    return el("li", { "data-key": skillKey }, el("div", {}, el("label", { class: "check" }, box, el("div", {}, el("strong", {}, `${skill.emoji ? `${skill.emoji} ` : ""}${name}`),
       el("p", { class: "soft" }, skill.description), missing.length > 0 && el("p", { class: "soft" }, `needs ${missing.join(", ")}`))),
+    primaryEnv && this.skillKey(skillKey, name, primaryEnv),
+    lacking && skill.install?.length > 0 && el("div", { class: "row-actions" }, skill.install.map(({ id, label }) =>
+      button(label, () => this.changeSkill("skills.install", { name, installId: id, timeoutMs: INSTALL_MS }, "Installed"))))),
     el("span", { class: `badge ${skill.eligible ? "good" : ""}` }, skill.eligible ? "ready" : skill.blockedByAllowlist ? "not allowed" : skill.disabled ? "off" : "not ready"));
+  }
+
+  // What is stored is never sent here: an empty field says nothing about it, and saved removes it.
+  skillKey(skillKey, name, variable) {
+    const input = el("input", { type: "password", name: "apiKey", autocomplete: "off", placeholder: variable, "aria-label": `Key of ${name}` });
+    return el("form", {
+      class: "keyed",
+      onsubmit: (event) => {
+        event.preventDefault();
+        this.changeSkill("skills.update", { skillKey, apiKey: input.value.trim() }, input.value.trim() ? "Key saved" : "Key removed");
+      },
+    }, input, el("button", { type: "submit" }, "Save key"));
   }
 }

@@ -1,6 +1,7 @@
 // What the gateway says of itself: how it is, what it holds, who is connected; and how this page
 // reaches it.
 
+import { confirm, toast } from "./dialogs.js";
 import { el, empty, facts, icon, problem, button } from "./dom.js";
 import { memory, save, settings } from "./settings.js";
 import { number, span, when } from "./words.js";
@@ -12,6 +13,7 @@ export class Overview {
     this.app = app;
     this.tiles = el("div", { class: "tiles" });
     this.health = el("div", {});
+    this.updated = el("p", { class: "notice", role: "status", hidden: true });
     this.channels = el("div", {});
     this.clients = el("div", {});
     this.sessions = el("div", {});
@@ -19,7 +21,7 @@ export class Overview {
       el("header", { class: "head" }, el("h1", {}, "Overview"), button("Refresh", () => app.refresh(), { iconName: "refresh", kind: "quiet" })),
       this.tiles,
       el("div", { class: "halves" },
-        el("section", { class: "card" }, el("h2", {}, "Gateway"), this.health),
+        el("section", { class: "card" }, el("h2", {}, "Gateway"), this.health, this.updated, el("div", { class: "actions" }, button("Update", () => this.update(), { kind: "quiet" }))),
         this.access()),
       el("div", { class: "halves" },
         el("section", { class: "card" }, el("h2", {}, "Channels"), this.channels),
@@ -72,6 +74,19 @@ export class Overview {
     this.drawChannels(channels);
     this.drawClients(presence);
     this.drawSessions(sessions);
+  }
+
+  // The gateway says how it is updated, and starts anew: with a program that was replaced meanwhile.
+  async update() {
+    const ok = await confirm("Update the gateway?", "It starts anew, with the program that is installed by then. Channels stay connected and what the agent is doing ends.", "Update and restart");
+    if (!ok) return;
+    try {
+      const { result } = await this.app.request("update.run", { sessionKey: settings.sessionKey });
+      this.updated.textContent = result.reason ? `Not updated: ${result.reason}` : `Update: ${result.status}`;
+      this.updated.hidden = false;
+    } catch (err) {
+      toast(err.message, "error");
+    }
   }
 
   uptime() {
