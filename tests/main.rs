@@ -26,6 +26,7 @@ mod harness;
 mod heartbeat;
 mod hooks;
 mod http;
+mod internal_hooks;
 mod local_model;
 mod man;
 #[cfg(feature = "memory")]

@@ -37,6 +37,15 @@ pub fn reset(text: &str) -> Option<&str> {
     asks.then(|| rest.trim())
 }
 
+/// Which of the two it was.
+pub fn reset_word(text: &str) -> &'static str {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    match word.eq_ignore_ascii_case("/reset") {
+        true => "reset",
+        false => "new",
+    }
+}
+
 /// `[Sat 2026-11-21 04:50 UTC] text`, unless the text already says when it was sent.
 pub fn stamped(text: &str, now_ms: u64, zone: Option<&str>) -> String {
     if text.trim().is_empty() || has_envelope(text) || text.contains("Current time: ") {
@@ -44,6 +53,18 @@ pub fn stamped(text: &str, now_ms: u64, zone: Option<&str>) -> String {
     }
     let at = crate::base::time::in_zone(now_ms, zone);
     format!("[{}] {text}", at.strftime("%a %Y-%m-%d %H:%M %Z"))
+}
+
+/// What a person wrote: without the time before it and the message id behind it.
+pub fn bare(text: &str) -> &str {
+    let text = match text.rsplit_once("\n[message_id: ") {
+        Some((before, _)) => before,
+        None => text,
+    };
+    match text.split_once("] ") {
+        Some((_, rest)) if has_envelope(text) => rest,
+        _ => text,
+    }
 }
 
 /// Starts with `[… 2026-11-21 04:50 …]`.

@@ -12,6 +12,7 @@ pub mod event;
 pub mod failover;
 pub mod files;
 pub mod history;
+pub mod hooks;
 pub mod inbound;
 pub mod lane;
 pub mod levels;

@@ -8,6 +8,7 @@ use super::core::Core;
 use super::event::{Event, QUEUE};
 use super::front;
 use super::health;
+use super::hooks;
 use super::http::exchange::Door;
 use super::link::{self, Child};
 use super::local_model;
@@ -256,6 +257,7 @@ fn serve(started: Started) -> Result<(), Error> {
     core.heartbeat.start(&core);
     core.cron.start(&core);
     subagents::restore(&core);
+    hooks::startup(&core);
     health::refresh_soon(&core);
     let reloader = Reloader::start(&core, flags);
     process::trim_heap();

@@ -16,11 +16,14 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"OCVECT1\n";
+const MAGIC: &[u8; 8] = b"OCVECT2\n";
 /// Magic, numbers of a vector, count of vectors, inode and change counter of the store.
 const HEAD: usize = 8 + 4 + 4 + 8 + 4;
-/// The SHA-256 that names a piece, before its numbers.
+/// The SHA-256 that names a piece.
 const ID: usize = 32;
+/// Before a vector's numbers: the name, and the length of what they make, which would cost as much
+/// again to find at each search.
+const FRONT: usize = ID + 4;
 /// Read at once, bytes.
 const BLOCK: usize = 64 * 1024;
 /// More numbers than any model's vector has.
@@ -66,7 +69,7 @@ impl Vectors {
         let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four"));
         let (dims, count) = (word(8) as usize, word(12) as usize);
         let inode = u64::from_le_bytes(head[16..24].try_into().expect("eight"));
-        let size = HEAD as u64 + count as u64 * (ID + dims) as u64;
+        let size = HEAD as u64 + count as u64 * (FRONT + dims) as u64;
         let whole = head[..8] == *MAGIC
             && (1..=MAX_DIMS).contains(&dims)
             && file.metadata().ok()?.len() == size;
@@ -84,7 +87,7 @@ impl Vectors {
 
     /// Every record: name and numbers.
     fn each(&self, take: &mut dyn FnMut(usize, &[u8])) -> std::io::Result<()> {
-        let record = ID + self.dims;
+        let record = FRONT + self.dims;
         let together = (BLOCK / record).max(1);
         let mut block = vec![0; together * record];
         let mut reader = &self.file;
@@ -121,8 +124,10 @@ pub fn nearest(
     // The worst of the best is at the end.
     let mut best: Vec<(f32, Id)> = Vec::with_capacity(most + 1);
     let read = vectors.each(&mut |_, record| {
-        let (name, numbers) = record.split_at(ID);
-        let near = nearness(&query, numbers);
+        let (front, numbers) = record.split_at(FRONT);
+        let (name, length) = front.split_at(ID);
+        let length = f32::from_le_bytes(length.try_into().expect("four"));
+        let near = nearness(&query, numbers, length);
         if best.len() == most && best.last().is_some_and(|(worst, _)| near <= *worst) {
             return;
         }
@@ -198,8 +203,8 @@ fn write(
         record.extend_from_slice(&id);
         match (have.get(&id), old) {
             (Some(at), Some(old)) => {
-                record.resize(ID + old.dims, 0);
-                let place = HEAD as u64 + (*at * (ID + old.dims)) as u64;
+                record.resize(FRONT + old.dims, 0);
+                let place = HEAD as u64 + (*at * (FRONT + old.dims)) as u64;
                 old.file
                     .read_exact_at(&mut record, place)
                     .map_err(failed())?;
@@ -210,10 +215,12 @@ fn write(
                 let Ok(vector) = serde_json::from_str::<Vec<f32>>(&numbers) else {
                     continue;
                 };
-                record.extend(eighths(&vector).iter().map(|n| *n as u8));
+                let numbers = eighths(&vector);
+                record.extend_from_slice(&length(&numbers).to_le_bytes());
+                record.extend(numbers.iter().map(|n| *n as u8));
             }
         }
-        let length = record.len() - ID;
+        let length = record.len() - FRONT;
         if dims == 0 {
             dims = length;
         }
@@ -258,29 +265,35 @@ fn eighths(vector: &[f32]) -> Vec<i8> {
     vector.iter().map(|n| (n * scale).round() as i8).collect()
 }
 
-/// The cosine between the two. Four sums, as one would have to wait for itself at every number.
-fn nearness(query: &[i8], numbers: &[u8]) -> f32 {
-    let (mut dot, mut length) = ([0i32; 4], [0i32; 4]);
-    let mut numbers = numbers.chunks_exact(4);
-    let mut queries = query.chunks_exact(4);
+fn length(numbers: &[i8]) -> f32 {
+    let squares = numbers.iter().map(|n| i32::from(*n) * i32::from(*n));
+    (squares.sum::<i32>() as f32).sqrt()
+}
+
+/// The cosine between the two but for the query's length, which is the same for all. Eight at once:
+/// in a program that is built small the loop itself costs more than what is in it.
+fn nearness(query: &[i8], numbers: &[u8], length: f32) -> f32 {
+    let mut dot = 0i32;
+    let mut numbers = numbers.chunks_exact(8);
+    let mut queries = query.chunks_exact(8);
+    let product = |n: u8, q: i8| i32::from(n as i8) * i32::from(q);
     for (n, q) in (&mut numbers).zip(&mut queries) {
-        for lane in 0..4 {
-            let n = i32::from(n[lane] as i8);
-            dot[lane] += n * i32::from(q[lane]);
-            length[lane] += n * n;
-        }
+        dot += product(n[0], q[0])
+            + product(n[1], q[1])
+            + product(n[2], q[2])
+            + product(n[3], q[3])
+            + product(n[4], q[4])
+            + product(n[5], q[5])
+            + product(n[6], q[6])
+            + product(n[7], q[7]);
     }
     for (n, q) in numbers.remainder().iter().zip(queries.remainder()) {
-        let n = i32::from(*n as i8);
-        dot[0] += n * i32::from(*q);
-        length[0] += n * n;
+        dot += product(*n, *q);
     }
-    let (dot, length) = (dot.iter().sum::<i32>(), length.iter().sum::<i32>());
-    // The query's own length is the same for all.
-    if length == 0 {
-        0.0
+    if length > 0.0 {
+        dot as f32 / length
     } else {
-        dot as f32 / (length as f32).sqrt()
+        0.0
     }
 }
 
@@ -309,13 +322,18 @@ mod tests {
         let query = [0.9f32, -0.1, 0.3, 0.0, 0.2];
         let near = [0.8f32, -0.2, 0.4, 0.1, 0.1];
         let far = [-0.5f32, 0.9, 0.1, 0.7, 0.0];
-        let bytes = |v: &[f32]| -> Vec<u8> { eighths(v).iter().map(|n| *n as u8).collect() };
         let q = eighths(&query);
-        assert!(nearness(&q, &bytes(&near)) > nearness(&q, &bytes(&far)));
+        let near_to = |v: &[f32]| {
+            let numbers = eighths(v);
+            let bytes: Vec<u8> = numbers.iter().map(|n| *n as u8).collect();
+            nearness(&q, &bytes, length(&numbers))
+        };
+        assert!(near_to(&near) > near_to(&far));
+        assert!((near_to(&query) / length(&q) - 1.0).abs() < 1e-6);
         assert!((cosine(&query, &query) - 1.0).abs() < 1e-9);
         assert_eq!(cosine(&query, &near[..3]), 0.0);
         assert_eq!(cosine(&[0.0], &[1.0]), 0.0);
-        assert_eq!(nearness(&q, &bytes(&[0.0; 5])), 0.0);
+        assert_eq!(near_to(&[0.0; 5]), 0.0);
     }
 
     #[test]

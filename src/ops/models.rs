@@ -242,7 +242,10 @@ fn fallbacks(tree: &mut Value, chain: Chain) -> Result<Vec<String>, Error> {
 }
 
 /// The object at `place`, made where there is none.
-fn object<'t>(tree: &'t mut Value, place: &[&str]) -> Result<&'t mut Map<String, Value>, Error> {
+pub(super) fn object<'t>(
+    tree: &'t mut Value,
+    place: &[&str],
+) -> Result<&'t mut Map<String, Value>, Error> {
     let mut at = tree;
     for (i, key) in place.iter().enumerate() {
         let map = at.as_object_mut();

@@ -13,6 +13,7 @@ const BINARIES: &[(&str, &str)] = &[
     ("openclaw-gateway", env!("CARGO_BIN_EXE_openclaw-gateway")),
     ("openclaw-channel", env!("CARGO_BIN_EXE_openclaw-channel")),
     ("openclaw-exec", env!("CARGO_BIN_EXE_openclaw-exec")),
+    #[cfg(feature = "memory")]
     ("openclaw-memory", env!("CARGO_BIN_EXE_openclaw-memory")),
 ];
 

@@ -17,6 +17,8 @@ mod http;
 mod life;
 mod load;
 mod memory;
+#[cfg(feature = "memory")]
+mod notes;
 mod report;
 mod rpc;
 mod turns;
@@ -37,6 +39,8 @@ fn main() {
     report.section("rpc", rpc::rows);
     report.section("http", http::rows);
     report.section("turns", turns::rows);
+    #[cfg(feature = "memory")]
+    report.section("notes", notes::rows);
     report.section("load", load::rows);
     report.section("build", build::rows);
     report.end();

@@ -181,7 +181,7 @@ fn add(file: &Path, dir: &Path, source: Source, marks: &mut Vec<Mark>) -> bool {
 }
 
 /// The lines between the first two `---`.
-fn front(file: &Path) -> io::Result<Option<String>> {
+pub(in crate::agent) fn front(file: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     // It was a file a moment ago; a FIFO by now must not hold us.
     let mut options = File::options();

@@ -8,8 +8,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::PermissionsExt;
 
-/// Settings that count as on when nothing is said.
-const ON: [&str; 2] = ["browser.enabled", "browser.evaluateEnabled"];
+/// Settings that count as on when nothing is said; every agent has a workspace.
+const ON: [&str; 3] = [
+    "browser.enabled",
+    "browser.evaluateEnabled",
+    "workspace.dir",
+];
 
 /// One pass over the skills: a program is looked for once.
 pub struct Gate<'a> {
@@ -62,26 +66,8 @@ impl<'a> Gate<'a> {
         let entry = self.entry(skill);
         let disabled = entry.and_then(|e| e.get("enabled")) == Some(&Value::Bool(false));
         let blocked = skill.source == Source::Bundled && !self.is_listed(skill);
-        let checks: Vec<Check> = requires
-            .config
-            .iter()
-            .map(|path| self.check(path))
-            .collect();
-        let mut missing = Requires::default();
-        if !requires.os.is_empty() && !is_here(&requires.os) {
-            missing.os.clone_from(&requires.os);
-        }
-        if !skill.meta.always {
-            missing.bins = self.lacking(&requires.bins);
-            let lacking = self.lacking(&requires.any_bins);
-            if lacking.len() == requires.any_bins.len() {
-                missing.any_bins = lacking;
-            }
-            let is_set = |name: &&String| !self.has_variable(skill, name);
-            missing.env = requires.env.iter().filter(is_set).cloned().collect();
-            let unmet = checks.iter().filter(|check| !check.satisfied);
-            missing.config = unmet.map(|check| check.path.clone()).collect();
-        }
+        let has = |name: &str| self.has_variable(skill, name);
+        let (missing, checks) = self.missing(requires, skill.meta.always, &has);
         Standing {
             eligible: !disabled && !blocked && missing == Requires::default(),
             disabled,
@@ -89,6 +75,34 @@ impl<'a> Gate<'a> {
             missing,
             checks,
         }
+    }
+
+    /// What of `requires` there is not, and how its settings stand. With `always` only the system
+    /// counts.
+    pub fn missing(
+        &self,
+        requires: &Requires,
+        always: bool,
+        has_variable: &dyn Fn(&str) -> bool,
+    ) -> (Requires, Vec<Check>) {
+        let settings = requires.config.iter().map(|path| self.check(path));
+        let checks: Vec<Check> = settings.collect();
+        let mut missing = Requires::default();
+        if !requires.os.is_empty() && !is_here(&requires.os) {
+            missing.os.clone_from(&requires.os);
+        }
+        if !always {
+            missing.bins = self.lacking(&requires.bins);
+            let lacking = self.lacking(&requires.any_bins);
+            if lacking.len() == requires.any_bins.len() {
+                missing.any_bins = lacking;
+            }
+            let unset = |name: &&String| !has_variable(name);
+            missing.env = requires.env.iter().filter(unset).cloned().collect();
+            let unmet = checks.iter().filter(|check| !check.satisfied);
+            missing.config = unmet.map(|check| check.path.clone()).collect();
+        }
+        (missing, checks)
     }
 
     /// What `skills.entries` says of a skill.

@@ -6,7 +6,7 @@
 
 pub mod find;
 pub mod gate;
-mod yaml;
+pub(super) mod yaml;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -224,7 +224,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A text that is not blank.
-fn text(value: Option<&Value>) -> Option<String> {
+pub(super) fn text(value: Option<&Value>) -> Option<String> {
     let text = match value? {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
@@ -234,7 +234,7 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 /// A list of texts, or one text with commas.
-fn texts(value: &Value) -> Vec<String> {
+pub(super) fn texts(value: &Value) -> Vec<String> {
     let one = |text: &str| {
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_string())

@@ -9,6 +9,7 @@ mod cron;
 mod dashboard;
 mod gateway;
 mod health;
+mod hooks;
 mod logs;
 mod memory;
 mod models;
@@ -57,6 +58,7 @@ pub const ROOT: Command = Command {
         dashboard::SPEC,
         gateway::SPEC,
         health::SPEC,
+        hooks::SPEC,
         logs::SPEC,
         memory::SPEC,
         models::SPEC,
@@ -98,6 +100,14 @@ const ROWS: &[Row] = &[
     row("gateway run", gateway::run::run),
     row("gateway status", gateway::status::run),
     row("health", health::run),
+    row("hooks", hooks::list::bare),
+    row("hooks check", hooks::check::run),
+    row("hooks disable", hooks::switch::disable),
+    row("hooks enable", hooks::switch::enable),
+    row("hooks info", hooks::info::run),
+    row("hooks install", hooks::install::run),
+    row("hooks list", hooks::list::run),
+    row("hooks update", hooks::update::run),
     row("logs", logs::run),
     row("memory index", memory::index::run).needing_config(),
     row("memory search", memory::search::run).needing_config(),

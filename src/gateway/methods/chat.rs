@@ -6,13 +6,14 @@ use crate::agent::queue::{Mode, Settings, Wish};
 use crate::gateway::broadcast::{Client, Rules};
 use crate::gateway::core::Core;
 use crate::gateway::dedupe::Stored;
+use crate::gateway::hooks;
 use crate::gateway::models;
 use crate::gateway::queue::{self, Admission, Record};
 use crate::gateway::runs::{self, Kind, Run};
 use crate::gateway::sessions::{self, Touch};
 use crate::gateway::subagents;
 use crate::gateway::turns::{self, Ending, Start};
-use crate::session::Error;
+use crate::session::{Entry, Error};
 use crate::tool::approve::Sender;
 use crate::wire::gateway::chat::{
     self, AbortParams, Aborted, History, HistoryParams, InjectParams, Injected, Said, SendParams,
@@ -54,7 +55,9 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     if inbound::is_stop(&params.message) {
         queue::clear(core, &key);
         subagents::stop_for(core, &key);
-        return Ok(Answer::ok(&abort_session(core, &key, "stop")));
+        let stopped = abort_session(core, &key, "stop");
+        hooks::command(core, command("stop", &key, call, None));
+        return Ok(Answer::ok(&stopped));
     }
     let id = params.idempotency_key.as_str();
     if let Some(kept) = core.dedupe.get(KEPT, id) {
@@ -104,7 +107,13 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             } else {
                 rest
             };
-            (message, store.reset(&key).map(|_| ()))
+            let before = store.entry(&key).ok().flatten();
+            let renewed = store.reset(&key).map(|_| ());
+            if renewed.is_ok() {
+                let action = inbound::reset_word(&params.message);
+                hooks::command(core, command(action, &key, call, before));
+            }
+            (message, renewed)
         }
     };
     let touched = renewed.and_then(|()| {
@@ -279,6 +288,22 @@ pub fn abort(core: &Arc<Core>, call: &Call) -> Answer {
     }
     let stopped = core.agents.runs.abort(&core.clients, &run, "rpc");
     Answer::ok(&aborted(if stopped { vec![id] } else { Vec::new() }))
+}
+
+/// A command of a chat window's, for the hooks.
+fn command<'a>(
+    action: &'static str,
+    key: &'a str,
+    call: &'a Call,
+    before: Option<Arc<Entry>>,
+) -> hooks::Command<'a> {
+    hooks::Command {
+        action,
+        key,
+        source: CHANNEL,
+        sender: Some(call.client.client_id.as_str()),
+        before,
+    }
 }
 
 fn abort_session(core: &Core, key: &str, reason: &str) -> Aborted {

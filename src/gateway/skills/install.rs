@@ -67,6 +67,7 @@ pub fn run(core: &Core, name: &str, id: &str, limit: Duration) -> Installed {
             cwd: core.config.paths().home.clone(),
             env: &config.env,
             with: BTreeMap::new(),
+            input: None,
             limit,
             cancel: None,
         },

@@ -7,6 +7,7 @@ pub mod compaction;
 mod tape;
 
 use super::core::Core;
+use super::hooks;
 use super::models::{self, Chain};
 use super::pending::{self, Pending};
 use super::queue;
@@ -383,12 +384,19 @@ impl Flight {
         let skills = skills::usable(&self.core, config, &self.agent_id);
         let bench = Bench::new(self, config, &entry, &chain.targets[0], &skills);
         let folder = self.folder(config)?;
-        let files = workspace::load(
-            &folder,
-            session::key::is_subagent(&self.run.key),
-            defaults.bootstrap_max_chars.unwrap_or(FILE_CHARS),
-            sandbox::is_used(&config.config, &self.agent_id),
-        );
+        let max_chars = defaults.bootstrap_max_chars.unwrap_or(FILE_CHARS);
+        let fenced = sandbox::is_used(&config.config, &self.agent_id);
+        let subagent = session::key::is_subagent(&self.run.key);
+        let mut files = workspace::load(&folder, subagent, max_chars, fenced);
+        let beginning = hooks::Beginning {
+            agent: &self.agent_id,
+            key: &self.run.key,
+            session_id: &self.session_id,
+            workspace: &folder,
+            fenced,
+            max_chars,
+        };
+        hooks::bootstrap(&self.core, config, &beginning, &mut files);
         let brief = Brief {
             flight: self,
             config,

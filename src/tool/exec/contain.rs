@@ -84,6 +84,7 @@ impl Docker for Through<'_> {
                 cwd: self.processes.paths().home.clone(),
                 env: self.env,
                 with: container::client_variables(self.env),
+                input: None,
                 limit,
                 cancel: Some(self.cancel),
             },

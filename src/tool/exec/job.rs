@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const SLACK: Duration = Duration::from_secs(10);
 /// A finished job is taken at once; this only bounds what a lost waiter leaves behind.
 const KEEP: Duration = Duration::from_secs(60);
+/// Bytes of input in one line to the runner, which is longer by a third.
+const INPUT_PART: usize = 128 * 1024;
 
 pub struct Job<'a> {
     /// In lists and logs.
@@ -26,6 +28,8 @@ pub struct Job<'a> {
     pub env: &'a Env,
     /// Variables besides those every command gets.
     pub with: BTreeMap<String, String>,
+    /// All of its standard input.
+    pub input: Option<Vec<u8>>,
     pub limit: Duration,
     /// Of the run it belongs to, if it belongs to one.
     pub cancel: Option<&'a Cancel>,
@@ -56,7 +60,7 @@ pub fn run(processes: &Processes, job: &Job) -> Result<Ended, String> {
         output: output::Output::new(output::MAX_CHARS),
         end: None,
         backgrounded: false,
-        stdin_open: false,
+        stdin_open: job.input.is_some(),
         notify: false,
         approval: None,
         keep: KEEP,
@@ -73,6 +77,13 @@ pub fn run(processes: &Processes, job: &Job) -> Result<Ended, String> {
         limits: RunLimits::default(),
     };
     let id = processes.start(session, run)?;
+    if let Some(input) = &job.input {
+        for part in input.chunks(INPUT_PART) {
+            // One that reads no further has what it wants.
+            let _ = processes.write(&id, part, false);
+        }
+        let _ = processes.write(&id, &[], true);
+    }
     let until = Some(Instant::now() + job.limit + SLACK);
     let never = Cancel::new();
     let cancel = job.cancel.unwrap_or(&never);
