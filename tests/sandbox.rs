@@ -811,3 +811,45 @@ fn a_sandbox_with_an_image_is_a_container_where_there_is_docker() {
         "{out}"
     );
 }
+
+#[test]
+fn a_skills_folder_that_became_a_link_opens_nothing() {
+    let gateway = Gateway::with_fake_model();
+    gateway.edit_config(|config| {
+        config["agents"]["defaults"]["sandbox"] = json!({"mode": "all", "workspaceAccess": "rw"});
+    });
+    let skill = gateway.workspace().join("skills/dance");
+    std::fs::create_dir_all(&skill).unwrap();
+    let text = "---\nname: dance\ndescription: how to dance\n---\n";
+    std::fs::write(skill.join("SKILL.md"), text).unwrap();
+    let private = gateway.state().join("agents/main/agent");
+    std::fs::create_dir_all(&private).unwrap();
+    std::fs::write(private.join("keys.json"), "the-key").unwrap();
+    gateway.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    let swap = format!(
+        "mv skills/dance aside && ln -s {} skills/dance",
+        private.display()
+    );
+    let exec = |command: &str| Reply::Tools(vec![("exec".into(), json!({"command": command}))]);
+    gateway.model().reply(exec(&swap));
+    gateway.model().reply(Reply::Tools(vec![
+        (
+            "exec".into(),
+            json!({"command": "ls skills; cat skills/dance/keys.json; echo tried"}),
+        ),
+        ("read".into(), json!({"path": "skills/dance/keys.json"})),
+    ]));
+    gateway.model().say(&["Done."]);
+    let mut ws = gateway.connect();
+    let params = json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": "l"});
+    crate::turn::agent(&mut ws, params);
+    let said = gateway.model().requests().remove(2)["messages"].to_string();
+    if said.contains("this kernel does not offer") {
+        let test = "a_skills_folder_that_became_a_link_opens_nothing";
+        return skip(test, "this kernel has no Landlock or no seccomp");
+    }
+    assert!(said.contains("tried"), "{said}");
+    assert!(said.contains("Symlink not allowed"), "{said}");
+    assert!(!said.contains("the-key"), "{said}");
+}
