@@ -4,6 +4,7 @@ mod cron_expressions;
 pub mod official;
 mod official_against_ours;
 mod official_commands;
+mod official_jobs;
 mod official_models;
 mod our_page_on_original;
 mod ours_against_original;

@@ -7,17 +7,15 @@
 //! lock is held while the file is written, and never while a run begins or a session is read.
 
 mod book;
+mod telling;
 mod words;
 
 use super::core::Core;
 use super::inside;
 use super::ledger::INTERRUPTED;
-use super::queue;
 use super::runs::Ended;
 use super::sessions;
 use super::turns::{ABORTED, NO_LIMIT};
-use crate::agent::inbound;
-use crate::agent::queue::{Mode, Wish};
 use crate::base::cancel::Cancel;
 use crate::base::id;
 use crate::base::time::now_ms;
@@ -41,15 +39,10 @@ const MAX_LABEL: usize = 64;
 const ARCHIVE_MINUTES: u64 = 60;
 /// Until a run is accepted that only has to be written down.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Messages of the requester in which an announcement is looked for.
-const LOOK_BACK: usize = 400;
-const LOOK_BACK_BYTES: usize = 8 * 1024 * 1024;
 /// Reads transcripts, whose lines may nest deeply, as the pool's threads do.
 const STACK: usize = 1024 * 1024;
 
 const STOPPED: &str = "stopped";
-/// Where people talk who came over no channel.
-const WEBCHAT: &str = "webchat";
 
 #[derive(Default)]
 pub struct Subagents(Mutex<State>);
@@ -262,18 +255,25 @@ fn watch(core: &Arc<Core>, run_id: &str) {
 
 /// Writes down what came of a child and tells its requester.
 fn ended(core: &Arc<Core>, run_id: &str, end: &Ended) {
-    let gone = {
+    let child = {
         let mut state = core.subagents.lock();
         if state.stopping {
             return;
         }
+        let record = state.book(core).find(run_id);
+        record.map(|record| record.child_session_key.clone())
+    };
+    let Some(child) = child else { return };
+    let outcome = outcome(core, &child, end);
+    let gone = {
+        let mut state = core.subagents.lock();
         let book = state.book(core);
         let Some(record) = book.find(run_id) else {
             return;
         };
         if record.ended_at.is_none() {
             record.ended_at = Some(end.ended_at);
-            record.outcome = Some(outcome(core, &record.child_session_key, end));
+            record.outcome = Some(outcome);
         }
         let gone = record.cleanup_completed_at.is_some();
         book.save_or_log();
@@ -314,10 +314,10 @@ fn announce(core: &Arc<Core>, run_id: &str, look: bool) {
         record
     };
     let Some(record) = record else { return };
-    let told = if (look && was_told(core, &record)) || has_left(core, &record) {
-        Ok(())
-    } else {
-        tell(core, &record)
+    let known = (look && telling::was_told(core, &record)) || telling::has_left(core, &record);
+    let told = match known {
+        true => Ok(()),
+        false => telling::tell(core, &record),
     };
     {
         let mut state = core.subagents.lock();
@@ -333,95 +333,23 @@ fn announce(core: &Arc<Core>, run_id: &str, look: bool) {
         }
     }
     if told.is_ok() && record.deletes() {
-        clean_up_after(core, run_id);
+        clean_up_after(core, &record);
     }
-}
-
-/// An earlier core put the message into the requester's transcript and died before it noted that.
-fn was_told(core: &Core, record: &Record) -> bool {
-    let key = &record.requester_session_key;
-    let history = core
-        .agents
-        .sessions
-        .history(key, LOOK_BACK, LOOK_BACK_BYTES);
-    let is_it = |text: &str| {
-        text.contains(words::TITLE)
-            && text.contains(&record.child_session_key)
-            && serde_json::from_str::<Value>(text).is_ok_and(|message| message["role"] == "user")
-    };
-    history.is_ok_and(|messages| messages.iter().any(|raw| is_it(raw.get())))
-}
-
-/// The session that asked is gone: there is nobody to tell.
-fn has_left(core: &Core, record: &Record) -> bool {
-    let key = &record.requester_session_key;
-    let sessions = &core.agents.sessions;
-    let agent = sessions.agent_of(key);
-    if !core.config.current().config.agent_ids().contains(&agent) {
-        return true;
-    }
-    *key != sessions.defaults().main_of(&agent) && matches!(sessions.entry(key), Ok(None))
-}
-
-/// The message is on disk when this returns: with those that wait for a busy session, or as a run.
-fn tell(core: &Arc<Core>, record: &Record) -> Result<(), String> {
-    let key = &record.requester_session_key;
-    let config = core.config.current();
-    let origin = record.requester_origin.as_ref();
-    let channel = origin.and_then(|origin| origin.get("channel")?.as_str());
-    let known =
-        |channel: &&str| *channel == WEBCHAT || config.config.channels.contains_key(*channel);
-    let channel = channel.filter(known);
-    let words = words::announcement(core, record);
-    // The same in every core: the ledger and the queue know it again.
-    let id = announce_id(&record.run_id);
-    let agents = &core.agents;
-    if agents.queues.depth(key) > 0 || !agents.runs.of_session(key).is_empty() {
-        let channel = channel.unwrap_or(WEBCHAT);
-        let mut settings = queue::settings(core, key, channel, Wish::default());
-        if settings.mode == Mode::Interrupt {
-            // For people, not for this.
-            settings.mode = Mode::Followup;
-        }
-        let zone = config.config.agents.defaults.user_timezone.as_deref();
-        let message = queue::Record {
-            key: key.clone(),
-            shown_key: key.clone(),
-            id,
-            text: inbound::stamped(&words, now_ms(), zone),
-            words,
-            channel: channel.into(),
-            ..queue::Record::default()
-        };
-        return queue::take(core, &message, None, &settings);
-    }
-    let mut params = json!({"message": words, "sessionKey": key, "idempotencyKey": id,
-        "deliver": true});
-    if let Some(channel) = channel {
-        params["channel"] = channel.into();
-    }
-    let accepted = inside::ask(core, "agent", params).answer(PATIENCE, &Cancel::new());
-    accepted.map(drop).map_err(|err| err.message)
-}
-
-fn announce_id(run_id: &str) -> String {
-    format!("announce:{run_id}")
 }
 
 /// Once the requester's turn is over: it may want to look into the child's session.
-fn clean_up_after(core: &Arc<Core>, run_id: &str) {
-    let (again, name) = (core.clone(), run_id.to_string());
-    let told = announce_id(run_id);
-    if core.agents.runs.get(&told).is_none() {
-        return clean_up(core, run_id);
-    }
-    let waiting = core.agents.runs.wait(&told, NO_LIMIT, move |end| {
+fn clean_up_after(core: &Arc<Core>, record: &Record) {
+    let Some(run) = telling::run_of(core, record) else {
+        return clean_up(core, &record.run_id);
+    };
+    let (again, name) = (core.clone(), record.run_id.clone());
+    let waiting = core.agents.runs.wait(&run.id, NO_LIMIT, move |end| {
         if end.is_some() && !again.subagents.lock().stopping {
             clean_up(&again, &name);
         }
     });
     if let Err(why) = waiting {
-        log::warn!("sub-agent {run_id} is deleted later: {why}");
+        log::warn!("sub-agent {} is deleted later: {why}", record.run_id);
     }
 }
 
@@ -539,11 +467,12 @@ fn look_after(core: &Arc<Core>) {
             }
         } else if record.cleanup_completed_at.is_none() {
             announce(core, id, true);
-            if record.archive_at_ms.is_some_and(|at| now >= at) {
+            let ended = record.ended_at.unwrap_or(now);
+            if now.saturating_sub(ended) >= kept_for(&record) {
                 give_up(core, id);
             }
         } else if record.deletes() {
-            clean_up_after(core, id);
+            clean_up_after(core, &record);
         } else if is_old(core, &record, now) {
             delete(core, id, &record.child_session_key);
         }
@@ -569,7 +498,7 @@ fn end_of(core: &Core, run_id: &str) -> Ended {
     end
 }
 
-/// A requester that could not be told for an hour is not told any more.
+/// A requester that could not be told in the time a session is kept is not told any more.
 fn give_up(core: &Core, run_id: &str) {
     let mut state = core.subagents.lock();
     let book = state.book(core);
@@ -588,13 +517,20 @@ fn give_up(core: &Core, run_id: &str) {
     book.save_or_log();
 }
 
+/// Milliseconds that a child's session stays.
+fn kept_for(record: &Record) -> u64 {
+    let kept = record.archive_at_ms;
+    kept.map_or(ARCHIVE_MINUTES * 60_000, |at| {
+        at.saturating_sub(record.created_at)
+    })
+}
+
 /// Past its time, and not used by anybody since.
 fn is_old(core: &Core, record: &Record, now: u64) -> bool {
     let Some(at) = record.archive_at_ms else {
         return false;
     };
-    let kept_for = at.saturating_sub(record.created_at);
     let entry = core.agents.sessions.entry(&record.child_session_key);
     let used = entry.ok().flatten().and_then(|entry| entry.updated_at);
-    now >= at && used.is_none_or(|used| now >= used.saturating_add(kept_for))
+    now >= at && used.is_none_or(|used| now >= used.saturating_add(kept_for(record)))
 }
