@@ -56,4 +56,5 @@ mod tools;
 mod turn;
 mod update;
 mod usage;
+mod web;
 mod wizard;

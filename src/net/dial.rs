@@ -243,7 +243,7 @@ fn dial(host: &str, port: u16, policy: Policy, limit: Duration, call: Option<&Ca
     let host = host.to_string();
     let work = move || {
         // A receiver that has left closes the socket by dropping it.
-        let _ = sender.try_send(connect(&host, port, policy, limit));
+        let _ = sender.try_send(connect(&host, port, policy, limit, look_up));
         DIALS.fetch_sub(1, Ordering::SeqCst);
     };
     std::thread::Builder::new()
@@ -261,16 +261,26 @@ fn dial(host: &str, port: u16, policy: Policy, limit: Duration, call: Option<&Ca
     dialled.unwrap_or_else(|_| Err(Error::Timeout(format!("connecting to {place}"))))
 }
 
-fn connect(host: &str, port: u16, policy: Policy, limit: Duration) -> Dialled {
+fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, port).to_socket_addrs()?.collect())
+}
+
+/// Asks for the name once; what is checked is what is connected to.
+fn connect(
+    host: &str,
+    port: u16,
+    policy: Policy,
+    limit: Duration,
+    look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
+) -> Dialled {
     let until = Instant::now() + limit.min(Duration::from_secs(3600));
-    let addrs: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+    let mut addrs = match host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
-        Err(_) => (host, port)
-            .to_socket_addrs()
-            .map_err(|err| Error::Unresolved(host.into(), err.to_string()))?
-            .take(MAX_ADDRESSES)
-            .collect(),
+        Err(_) => {
+            look_up(host, port).map_err(|err| Error::Unresolved(host.into(), err.to_string()))?
+        }
     };
+    addrs.truncate(MAX_ADDRESSES);
     let mut error = Error::Unresolved(host.into(), "no address".into());
     for (i, addr) in addrs.iter().enumerate() {
         if !policy.allows(addr.ip()) {
@@ -381,5 +391,61 @@ fn is_timeout(err: &io::Error) -> bool {
 impl std::fmt::Debug for Tcp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tcp({:?})", self.stream.peer_addr().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::net::TcpListener;
+
+    /// A name server that answers with a public address first and with ours from then on, or with
+    /// both at once.
+    #[test]
+    fn a_name_that_changes_its_mind_does_not_lead_to_this_machine() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let here = listener.local_addr().unwrap();
+        let short = Duration::from_millis(50);
+        // TEST-NET-1 is not public either, so the public one is nobody's: 192.88.98.1.
+        let public = SocketAddr::from(([192, 88, 98, 1], here.port()));
+        let asked = Cell::new(0);
+        let rebinding = |_: &str, _: u16| {
+            asked.set(asked.get() + 1);
+            Ok(vec![if asked.get() == 1 { public } else { here }])
+        };
+        let first = connect(
+            "rebind.example",
+            here.port(),
+            Policy::Public,
+            short,
+            rebinding,
+        );
+        assert!(first.is_err() && !matches!(first, Err(Error::Denied(..))));
+        assert_eq!(asked.get(), 1, "checked and connected to is one answer");
+        let second = connect(
+            "rebind.example",
+            here.port(),
+            Policy::Public,
+            short,
+            rebinding,
+        );
+        assert_eq!(
+            second.err(),
+            Some(Error::Denied("rebind.example".into(), here.ip()))
+        );
+        for private in [
+            here,
+            SocketAddr::new("::ffff:127.0.0.1".parse().unwrap(), here.port()),
+            SocketAddr::new("64:ff9b::7f00:1".parse().unwrap(), here.port()),
+            SocketAddr::new("0.0.0.0".parse().unwrap(), here.port()),
+        ] {
+            let both = |_: &str, _: u16| Ok(vec![private, public, private]);
+            assert!(connect("x", here.port(), Policy::Public, short, both).is_err());
+        }
+        assert!(listener.accept().is_err(), "nobody came");
+        let any = connect("x", here.port(), Policy::Any, short, |_, _| Ok(vec![here]));
+        assert!(any.is_ok());
     }
 }

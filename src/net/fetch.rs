@@ -222,7 +222,7 @@ fn ask(
     // A request with a configuration of its own has its TLS set up anew, so only who wants another
     // number of redirects than the agent's gets one.
     let redirects = Some(request.limits.redirects)
-        .filter(|n| request.policy == Policy::Public && *n != REDIRECTS);
+        .filter(|n| request.policy == Policy::Public && ![0, REDIRECTS].contains(n));
     Ok(match request.body {
         Some(body) => run(agent, builder.body(body), redirects)?,
         None => run(agent, builder.body(()), redirects)?,
@@ -293,7 +293,10 @@ fn agent(request: &Request, own: bool) -> &'static Agent {
     static ANY: [OnceLock<Agent>; 2] = [const { OnceLock::new() }; 2];
     static LOCAL: [OnceLock<Agent>; 2] = [const { OnceLock::new() }; 2];
     static PUBLIC: [OnceLock<Agent>; 2] = [const { OnceLock::new() }; 2];
+    // Whose callers follow redirects themselves.
+    static STEP: [OnceLock<Agent>; 2] = [const { OnceLock::new() }; 2];
     let policy = request.policy;
+    let still = request.limits.redirects == 0;
     let at = usize::from(own);
     let make = |proxy| {
         let roots = match own {
@@ -309,8 +312,8 @@ fn agent(request: &Request, own: bool) -> &'static Agent {
             .proxy(proxy)
             .http_status_as_error(false)
             .max_redirects(match policy {
-                Policy::Any => 0,
-                Policy::Public => REDIRECTS,
+                Policy::Public if !still => REDIRECTS,
+                _ => 0,
             })
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
@@ -331,6 +334,7 @@ fn agent(request: &Request, own: bool) -> &'static Agent {
     match policy {
         Policy::Any if is_loopback(request.url) => LOCAL[at].get_or_init(|| make(None)),
         Policy::Any => ANY[at].get_or_init(|| make(ureq::Proxy::try_from_env())),
+        Policy::Public if still => STEP[at].get_or_init(|| make(None)),
         Policy::Public => PUBLIC[at].get_or_init(|| make(None)),
     }
 }

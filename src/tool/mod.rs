@@ -14,6 +14,7 @@ pub mod cron;
 mod diff;
 pub mod edit;
 pub mod exec;
+pub mod external;
 pub mod files;
 pub mod gateway;
 pub mod gateway_control;
@@ -24,6 +25,7 @@ pub mod read;
 pub mod search;
 pub mod sessions;
 pub mod validate;
+pub mod web;
 pub mod write;
 
 use crate::base::cancel::Cancel;
@@ -69,6 +71,8 @@ static TABLE: &[Tool] = &[
     sessions::history::TOOL,
     sessions::send::TOOL,
     sessions::spawn::TOOL,
+    web::SEARCH,
+    web::FETCH,
     memory::search::TOOL,
     memory::get::TOOL,
 ];

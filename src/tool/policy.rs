@@ -185,6 +185,8 @@ pub fn allowed(config: &Snapshot, caller: &Caller) -> Vec<&'static Tool> {
         .filter(|tool| !(read_only && matches!(tool.name, "write" | "edit" | "apply_patch")))
         .filter(|tool| match tool.name {
             "apply_patch" => takes_patches(&config.value, caller),
+            "web_search" => is_on(&config.value, "search"),
+            "web_fetch" => is_on(&config.value, "fetch"),
             name => !ON_REQUEST.contains(&name) || asked_for(&config.value, caller, name),
         })
         .collect()
@@ -194,6 +196,12 @@ pub fn allowed(config: &Snapshot, caller: &Caller) -> Vec<&'static Tool> {
 pub fn sandbox_rules(config: &Snapshot, agent_id: &str) -> SandboxRules {
     let global = config.value.get("tools").unwrap_or(&Value::Null);
     SandboxRules::of(agent_tools(&config.value, agent_id), global)
+}
+
+/// Web tools are there unless they are switched off.
+fn is_on(config: &Value, tool: &str) -> bool {
+    let web = config.pointer("/tools/web").and_then(|web| web.get(tool));
+    web.and_then(|tool| tool.get("enabled")) != Some(&Value::Bool(false))
 }
 
 /// Only OpenAI's models know the form, and only where the operator wants it.

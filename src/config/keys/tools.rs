@@ -9,14 +9,25 @@ keys! {
         "baseUrl": TEXT, "chosen by key; fallback https://openrouter.ai/api/v1", "endpoint";
         "model": TEXT, "perplexity/sonar-pro", "model";
     }
+    WEB_SEARCH_BRAVE {
+        "baseUrl": TEXT, "https://api.search.brave.com", "another place that speaks Brave's interface";
+    }
+    WEB_SEARCH_SEARXNG {
+        "baseUrl": TEXT, "env SEARXNG_BASE_URL", "the SearXNG to ask; its json format must be allowed";
+        "language": TEXT, "the server's", "language of the results";
+        "categories": TEXT, "the server's", "comma-separated categories";
+        "engines": TEXT, "the server's", "comma-separated engines";
+    }
     WEB_SEARCH {
         "enabled": BOOL, "true when a key exists", "web_search tool";
-        "provider": Literals(&["brave", "perplexity"]), "brave", "search backend";
+        "provider": Literals(&["brave", "perplexity", "searxng"]), "brave", "search backend; searxng is ours";
         "apiKey": TEXT, "env BRAVE_API_KEY", "key";
         "maxResults": POSITIVE, "5 (1–10)", "hits";
         "timeoutSeconds": POSITIVE, "30", "limit";
         "cacheTtlMinutes": num_from(0.0), "15", "cache";
         "perplexity": Object(WEB_SEARCH_PERPLEXITY), "", "";
+        "brave" ours: Object(WEB_SEARCH_BRAVE), "", "";
+        "searxng" ours: Object(WEB_SEARCH_SEARXNG), "", "";
     }
     WEB_FETCH {
         "enabled": BOOL, "true", "web_fetch tool";
@@ -26,6 +37,7 @@ keys! {
         "cacheTtlMinutes": num_from(0.0), "15", "cache";
         "maxRedirects": NATURAL, "3", "redirects";
         "userAgent": TEXT, "a desktop browser string", "User-Agent";
+        "allowHosts" ours: List(&NON_EMPTY), "", "hosts, or host:port, that may be fetched although they are private";
         "readability" ours: BOOL, "true", "keep the main text of a page only";
         "firecrawl" ours: Map(&ANY), "", "settings of the Firecrawl service";
     }
