@@ -2,6 +2,7 @@
 
 mod abort;
 mod acp;
+mod admin;
 mod agent_files;
 mod agents_cli;
 mod approvals;

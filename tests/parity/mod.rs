@@ -2,6 +2,7 @@
 
 mod cron_expressions;
 pub mod official;
+mod official_admin;
 mod official_against_ours;
 mod official_commands;
 mod official_jobs;

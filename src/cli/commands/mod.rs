@@ -3,10 +3,12 @@
 mod acp;
 mod agent;
 mod agents;
+mod approvals;
 mod completion;
 mod config;
 mod cron;
 mod dashboard;
+mod devices;
 mod gateway;
 mod health;
 mod hooks;
@@ -16,7 +18,9 @@ mod models;
 mod quickstart;
 mod sandbox;
 mod sessions;
+mod skills;
 mod status;
+mod system;
 
 use super::Context;
 use super::failure::Failure;
@@ -52,10 +56,12 @@ pub const ROOT: Command = Command {
         acp::SPEC,
         agent::SPEC,
         agents::SPEC,
+        approvals::SPEC,
         completion::SPEC,
         config::SPEC,
         cron::SPEC,
         dashboard::SPEC,
+        devices::SPEC,
         gateway::SPEC,
         health::SPEC,
         hooks::SPEC,
@@ -65,7 +71,9 @@ pub const ROOT: Command = Command {
         quickstart::SPEC,
         sandbox::SPEC,
         sessions::SPEC,
+        skills::SPEC,
         status::SPEC,
+        system::SPEC,
     ],
     ..Command::NEW
 };
@@ -79,6 +87,10 @@ const ROWS: &[Row] = &[
     row("agents delete", agents::delete).needing_config(),
     row("agents list", agents::list).needing_config(),
     row("agents set-identity", agents::set_identity).needing_config(),
+    row("approvals allowlist add", approvals::add),
+    row("approvals allowlist remove", approvals::remove),
+    row("approvals get", approvals::get),
+    row("approvals set", approvals::set),
     row("completion", completion::run),
     row("config get", config::get).needing_config(),
     row("config set", config::set),
@@ -93,6 +105,11 @@ const ROWS: &[Row] = &[
     row("cron runs", cron::runs),
     row("cron status", cron::status),
     row("dashboard", dashboard::run),
+    row("devices approve", devices::approve),
+    row("devices list", devices::list),
+    row("devices reject", devices::reject),
+    row("devices revoke", devices::revoke),
+    row("devices rotate", devices::rotate),
     row("gateway", gateway::run::run),
     row("gateway call", gateway::call::run),
     row("gateway health", gateway::health::run),
@@ -155,7 +172,16 @@ const ROWS: &[Row] = &[
     row("sandbox list", sandbox::list::list).needing_config(),
     row("sandbox recreate", sandbox::list::recreate).needing_config(),
     row("sessions", sessions::run).needing_config(),
+    row("skills", skills::bare).needing_config(),
+    row("skills check", skills::check).needing_config(),
+    row("skills info", skills::info).needing_config(),
+    row("skills list", skills::list).needing_config(),
     row("status", status::run),
+    row("system event", system::event),
+    row("system heartbeat disable", system::disable),
+    row("system heartbeat enable", system::enable),
+    row("system heartbeat last", system::last),
+    row("system presence", system::presence),
 ];
 
 const fn row(name: &'static str, run: Run) -> Row {

@@ -1,16 +1,12 @@
 //! `skills.status`, `skills.bins`, `skills.install`, `skills.update`.
 
 use super::{Answer, Call};
-use crate::agent::skills::gate::{Check, Gate};
-use crate::agent::skills::{Requires, Skill, Source, find};
 use crate::config::agents::agent_id;
 use crate::config::edit;
 use crate::gateway::core::Core;
 use crate::gateway::skills::{self, install};
 use crate::wire::gateway::frame::RpcError;
-use crate::wire::gateway::skills::{
-    Bins, InstallParams, Installed, Installer, Row, Status, UpdateParams, Updated,
-};
+use crate::wire::gateway::skills::{Bins, InstallParams, Installed, UpdateParams, Updated};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -40,46 +36,9 @@ fn try_status(core: &Core, call: &Call) -> Result<Answer, RpcError> {
             id
         }
     };
-    let paths = core.config.paths();
     let found = skills::all(core, &config, &agent);
-    let gate = Gate::new(&config);
-    Ok(Answer::ok(&Status {
-        workspace_dir: config.config.workspace(&agent, paths).display().to_string(),
-        managed_skills_dir: find::managed(paths).display().to_string(),
-        skills: found.iter().map(|skill| row(&gate, skill)).collect(),
-    }))
-}
-
-fn row(gate: &Gate, skill: &Skill) -> Row<Requires, Check> {
-    let standing = gate.judge(skill);
-    let installers = gate.installs(skill).into_iter();
-    Row {
-        name: skill.name.clone(),
-        description: skill.description.clone(),
-        source: skill.source.as_str(),
-        bundled: skill.source == Source::Bundled,
-        file_path: skill.file.display().to_string(),
-        base_dir: skill.dir.display().to_string(),
-        skill_key: skill.key().into(),
-        primary_env: skill.meta.primary_env.clone(),
-        emoji: skill.meta.emoji.clone(),
-        homepage: skill.meta.homepage.clone().or(skill.homepage.clone()),
-        always: skill.meta.always,
-        disabled: standing.disabled,
-        blocked_by_allowlist: standing.blocked,
-        eligible: standing.eligible,
-        requirements: skill.meta.requires.clone(),
-        missing: standing.missing,
-        config_checks: standing.checks,
-        install: installers
-            .map(|installer| Installer {
-                id: installer.id.clone(),
-                kind: installer.kind.clone(),
-                label: install::label(gate, installer),
-                bins: installer.bins.clone(),
-            })
-            .collect(),
-    }
+    let report = skills::report::report(&config, core.config.paths(), &agent, &found);
+    Ok(Answer::ok(&report))
 }
 
 /// Every program a skill of any agent speaks of.

@@ -1,6 +1,7 @@
 //! Skills as turns and methods use them: what an agent has, and what of it goes into a prompt.
 
 pub mod install;
+pub mod report;
 
 use super::core::Core;
 use crate::agent::skills::find::{Places, Shelf};
