@@ -4,7 +4,7 @@
 use openclaw::base::id::temp_dir;
 use openclaw::config::keys::check::{check, fits};
 use openclaw::config::keys::{ROOT, ours};
-use openclaw::config::{Config, Env, Paths, Snapshot, edit, json_schema, load, text};
+use openclaw::config::{Config, Env, Paths, Snapshot, edit, json_schema, load, migrate, text};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -547,6 +547,31 @@ fn faults_are_worded_as_by_the_original() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 10);
+}
+
+#[test]
+fn settings_of_earlier_versions_move_to_where_the_original_moves_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config");
+    let cases = std::fs::read_to_string(folder.join("migrations.json")).unwrap();
+    let cases: Vec<Value> = serde_json::from_str(&cases).unwrap();
+    assert!(cases.len() > 60);
+    let mut wrong = Vec::new();
+    for case in cases {
+        let mut tree = case["old"].clone();
+        migrate::run(&mut tree);
+        // A section that is left empty says nothing.
+        let said =
+            |key: &String, value: &mut Value| *value != json!({}) || case["new"].get(key).is_some();
+        tree.as_object_mut().unwrap().retain(said);
+        if tree != case["new"] {
+            wrong.push(format!(
+                "{}\n  ours   {tree}\n  theirs {}",
+                case["old"], case["new"]
+            ));
+        }
+        assert!(migrate::run(&mut tree).is_empty(), "moved twice: {tree}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub fn run(tree: &mut Value) -> Vec<String> {
 }
 
 fn round(tree: &mut Value, moved: &mut Vec<String>) {
+    // Emptied below, and asked for at the end.
+    let routed = tree["routing"].as_object().is_some_and(|r| !r.is_empty());
     for list in ["bindings", "session.sendPolicy.rules"] {
         let items = at_mut(tree, list).and_then(Value::as_array_mut);
         for matched in items
@@ -58,8 +60,11 @@ fn round(tree: &mut Value, moved: &mut Vec<String>) {
     allow_from(tree, moved);
     mentions(tree, moved);
     if let Some(token) = taken(tree, "gateway.token", "gateway.auth.token", moved) {
-        absent(tree, "gateway.auth.token", token);
-        absent(tree, "gateway.auth.mode", json!("token"));
+        // Beside another token it says nothing, neither of the mode.
+        if at_mut(tree, "gateway.auth.token").is_none() {
+            absent(tree, "gateway.auth.token", token);
+            absent(tree, "gateway.auth.mode", json!("token"));
+        }
     }
     shift(
         tree,
@@ -86,7 +91,7 @@ fn round(tree: &mut Value, moved: &mut Vec<String>) {
     ] {
         shift(tree, old, new, moved);
     }
-    transcription(tree, moved);
+    transcription(tree, routed, moved);
     let claude = at_mut(tree, "auth.profiles").and_then(|all| all.get_mut("anthropic:claude-cli"));
     if let Some(mode) = claude.and_then(|profile| profile.get_mut("mode")) {
         if mode == "token" {
@@ -177,8 +182,10 @@ fn models(tree: &mut Value, base: &str, moved: &mut Vec<String>) {
         };
         absent(&mut choice, "fallbacks", fallbacks.unwrap_or(json!([])));
         let list = choice["fallbacks"].as_array().into_iter().flatten();
+        // An object that was there says itself what it is beside.
         named.extend(
-            [&choice["primary"]]
+            Some(&choice["primary"])
+                .filter(|_| bare)
                 .into_iter()
                 .chain(list)
                 .filter_map(|name| Some(name.as_str()?.to_string())),
@@ -245,9 +252,9 @@ fn agents(tree: &mut Value, moved: &mut Vec<String>) {
 }
 
 /// Only whisper is known to speak the new form.
-fn transcription(tree: &mut Value, moved: &mut Vec<String>) {
+fn transcription(tree: &mut Value, routed: bool, moved: &mut Vec<String>) {
     let mut olds = vec!["routing.transcribeAudio"];
-    if !tree["routing"].is_null() {
+    if routed {
         olds.push("audio.transcription");
     }
     for old in olds {

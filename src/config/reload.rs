@@ -208,33 +208,75 @@ mod tests {
         assert!(plan(old, json!({"ui": {}})).is_empty());
     }
 
+    /// Row by row, as the original's table reads; a path below counts as the row does.
     #[test]
     fn each_path_has_the_class_the_original_gives_it() {
-        let class = |path: &str| Class::of(path);
-        assert_eq!(class("gateway.port"), Class::Restart);
-        assert_eq!(class("gateway.reload.mode"), Class::Read);
-        assert_eq!(class("gateway.remoteish"), Class::Restart);
-        assert_eq!(class("hooks.gmail.account"), Class::Gmail);
-        assert_eq!(class("hooks"), Class::Hooks);
-        assert_eq!(class("agents.defaults.heartbeat.every"), Class::Heartbeats);
-        assert_eq!(class("agents.defaults.model"), Class::Read);
-        assert_eq!(class("cron.enabled"), Class::Cron);
-        assert_eq!(
-            class("channels.telegram.botToken"),
-            Class::Channel("telegram".into())
-        );
-        assert_eq!(class("channels.whatsapp.allowFrom"), Class::Read);
-        assert_eq!(class("web.enabled"), Class::Channel("whatsapp".into()));
+        let channel = |id: &str| Class::Channel(id.into());
+        let mut rows = vec![
+            ("gateway.remote", Class::Read),
+            ("gateway.reload", Class::Read),
+            ("hooks.gmail", Class::Gmail),
+            ("hooks", Class::Hooks),
+            ("hooks.mappings", Class::Hooks),
+            ("agents.defaults.heartbeat", Class::Heartbeats),
+            // Ours: an agent may have a heartbeat of its own.
+            ("agents.list", Class::Heartbeats),
+            ("cron", Class::Cron),
+            ("browser", Class::Browser),
+            ("web", channel("whatsapp")),
+            ("channels.whatsapp", Class::Read),
+        ];
         for path in [
+            "identity",
+            "wizard",
+            "logging",
+            "models",
+            "agents",
+            "agents.defaults.model",
+            "tools",
+            "bindings",
+            "audio",
+            "messages",
+            "session",
+            "talk",
+            "skills",
+            "ui",
+        ] {
+            rows.push((path, Class::Read));
+        }
+        for path in [
+            "plugins",
+            "gateway",
+            "gateway.port",
+            "gateway.remoteish",
+            "discovery",
+            "canvasHost",
+            "meta",
+            "env",
+            "auth",
+            "commands",
+            "update",
+            "diagnostics",
+            "approvals",
+            "memory",
+            "media",
+            "nodeHost",
+            "broadcast",
             "channels",
             "channels.defaults",
             "channels.twitch",
-            "plugins.enabled",
         ] {
-            assert_eq!(class(path), Class::Restart);
+            rows.push((path, Class::Restart));
         }
-        for path in ["env.X", "auth", "commands.native", "discovery", "broadcast"] {
-            assert_eq!(class(path), Class::Restart);
+        for (path, class) in rows {
+            assert_eq!(Class::of(path), class, "{path}");
+            let below = Class::of(&format!("{path}.x"));
+            let own = path == "channels" || path == "gateway" || path == "agents";
+            assert!(own || below == class, "{path}.x: {below:?}");
+        }
+        for id in CHANNELS {
+            let path = format!("channels.{id}.accounts.a");
+            assert_eq!(Class::of(&path), channel(id));
         }
     }
 
