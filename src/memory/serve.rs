@@ -33,7 +33,11 @@ pub fn serve(stream: UnixStream) -> io::Result<()> {
         reader: BufReader::new(stream.try_clone()?),
         stream,
     };
-    let ask: Ask = line.next()?;
+    let ask: Ask = match line.next() {
+        // It only looked whether we are there.
+        Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+        asked => asked?,
+    };
     line.stream.set_read_timeout(Some(EMBEDDING))?;
     let answer = match answer(&ask, &mut line) {
         Ok(answer) => answer,
