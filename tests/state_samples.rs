@@ -275,6 +275,12 @@ fn on_the_sample() -> Option<Setup> {
     // The sample is older than a day by now.
     config["session"] = json!({"reset": {"mode": "idle", "idleMinutes": 100_000_000}});
     setup.config = config;
+    // So is its sub-agent, whose session is archived an hour after it began.
+    let runs = state.join("subagents/runs.json");
+    let text = fs::read_to_string(&runs).unwrap();
+    let old = r#""archiveAtMs": 1795243418983"#;
+    assert!(text.contains(old), "the sample has other times");
+    fs::write(&runs, text.replace(old, r#""archiveAtMs": 9999999999999"#)).unwrap();
     Some(setup)
 }
 
