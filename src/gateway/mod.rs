@@ -46,6 +46,7 @@ pub mod runs;
 mod session_patch;
 pub mod sessions;
 pub mod skills;
+mod spool;
 pub mod subagents;
 pub mod system_events;
 pub mod tailscale;

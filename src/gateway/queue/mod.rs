@@ -15,6 +15,7 @@ use super::clock::Alarm;
 use super::core::Core;
 use super::runs::{Kind, Run};
 use super::sessions::{self, Touch};
+use super::spool::Spooled;
 use super::turns::{self, Start};
 use crate::agent::inbound;
 use crate::agent::queue::{Batch, Item, Mode, Overflow, Pushed, Queue, Settings, Wish};
@@ -22,7 +23,6 @@ use crate::base::id;
 use crate::session::{Entry, Opening};
 use crate::tool::approve::Sender;
 use crate::wire::message::Block;
-use kept::Kept;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ struct Waiting {
 /// What of a waiting message is kept in memory besides its words.
 #[derive(Debug)]
 pub struct Load {
-    kept: Kept,
+    kept: Spooled,
     shown_key: String,
     channel: String,
     watcher: Option<String>,
@@ -153,12 +153,12 @@ pub fn take(
 }
 
 fn item(core: &Core, record: &Record, watcher: Option<&str>) -> Result<Item<Load>, String> {
-    let kept = Kept::write(core.config.paths(), record)
+    let kept = kept::keep(core.config.paths(), record)
         .map_err(|err| format!("cannot keep the message until its turn: {err}"))?;
     Ok(of_record(kept, record, watcher))
 }
 
-fn of_record(kept: Kept, record: &Record, watcher: Option<&str>) -> Item<Load> {
+fn of_record(kept: Spooled, record: &Record, watcher: Option<&str>) -> Item<Load> {
     Item {
         id: record.id.clone(),
         text: record.text.clone(),
@@ -344,7 +344,7 @@ fn begin(
     let mut images: Vec<Block> = Vec::new();
     let mut thinking = None;
     for item in &batch.items {
-        match item.load.kept.read() {
+        match item.load.kept.read::<Record>() {
             Ok(record) => images.extend(record.images),
             Err(err) => log::error!("pictures of a queued message are lost: {err}"),
         }
@@ -352,7 +352,7 @@ fn begin(
     }
     images.truncate(MAX_IMAGES);
     let config = core.config.current();
-    let kept: Vec<Kept> = batch.items.into_iter().map(|item| item.load.kept).collect();
+    let kept: Vec<Spooled> = batch.items.into_iter().map(|item| item.load.kept).collect();
     let run_id = run.id.clone();
     turns::start(
         core,
@@ -370,7 +370,7 @@ fn begin(
             api: turns::Api::default(),
             lane: crate::agent::lane::MAIN.into(),
             run: run.clone(),
-            accept: Box::new(move || kept.into_iter().for_each(Kept::done)),
+            accept: Box::new(move || kept.into_iter().for_each(Spooled::done)),
             finish: Box::new(move |ending, accepted| {
                 if let (Err(why), false) = (ending, accepted) {
                     // On disk still: the next core tries again.
@@ -421,7 +421,7 @@ pub fn recover(core: &Arc<Core>) {
 }
 
 /// A message that cores die over: nobody answers it, but it was said.
-fn give_up(core: &Core, opening: &Opening, kept: Kept, record: &Record) {
+fn give_up(core: &Core, opening: &Opening, kept: Spooled, record: &Record) {
     let message = steering::message(record);
     match core.agents.sessions.add(opening, message) {
         Ok(_) => {

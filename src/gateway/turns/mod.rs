@@ -9,10 +9,11 @@ mod tape;
 use super::core::Core;
 use super::hooks;
 use super::models::{self, Chain};
-use super::pending::{self, Pending};
+use super::pending;
 use super::queue;
 use super::runs::{Kind, Run, Verbose};
 use super::skills::{self, Usable};
+use super::spool::Spooled;
 use super::system_events::Drawn;
 use crate::agent::event::{Event, Sink};
 use crate::agent::lane::{After, Placed};
@@ -187,7 +188,7 @@ struct Desk {
     finish: Option<Finish>,
     /// Waiting notes that the message carries.
     notes: Option<Drawn>,
-    pending: Option<Pending>,
+    pending: Option<Spooled>,
     started: bool,
     /// `start` has not heard yet where the job went.
     launching: bool,
