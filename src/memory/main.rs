@@ -5,6 +5,7 @@ use super::{PROGRAM, serve};
 use crate::base::exit::{self, Exit, Report};
 use crate::base::sys::poll::{For, Poll};
 use crate::base::sys::signals::{Signal, Signals};
+use crate::base::sys::socket::listen_private;
 use crate::base::sys::{fds, peer, process};
 use crate::config::{Env, Paths};
 use crate::wire::memory::FD_VARIABLE;
@@ -12,8 +13,8 @@ use crate::wire::version;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,7 +89,10 @@ fn listen_and_serve() -> Result<(), Error> {
     let mut signals =
         Signals::catch(&[Signal::Terminate, Signal::Interrupt]).map_err(Error::System)?;
     let path = Paths::resolve(&Env::process(), None).memory_sock();
-    let listener = listen(&path)?;
+    let listener = listen_private(&path).map_err(|err| Error::Listen {
+        path: path.clone(),
+        err,
+    })?;
     let open = Arc::new(AtomicUsize::new(0));
     while signals.take().is_empty() {
         let asked = {
@@ -130,21 +134,6 @@ fn listen_and_serve() -> Result<(), Error> {
     // under way is undone when the file is next opened.
     let _ = std::fs::remove_file(&path);
     Ok(())
-}
-
-/// The folder is private already; a file that is there is a dead one's.
-fn listen(path: &Path) -> Result<UnixListener, Error> {
-    let fail = |err| Error::Listen {
-        path: path.into(),
-        err,
-    };
-    match std::fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(fail(err)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path).map_err(fail)?;
-    listener.set_nonblocking(false).map_err(fail)?;
-    Ok(listener)
 }
 
 impl fmt::Display for Error {

@@ -5,7 +5,8 @@
 //! a port of its own), `unix` (the local front), `workers`, `exec`. A descriptor from a service manager that has another name is known by its
 //! address: a TCP one is `gateway`, a Unix one is what its file name says.
 
-use crate::base::sys::{fds, peer, process};
+use crate::base::sys::socket::listen_private;
+use crate::base::sys::{fds, peer};
 use crate::base::{atomic, exit};
 use crate::config::{Paths, listen::Listen};
 use std::io;
@@ -211,15 +212,7 @@ impl Listeners {
             at: path.display().to_string(),
             err,
         };
-        match std::fs::remove_file(&path) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(fail(err)),
-            _ => {}
-        }
-        // 0600 from its first instant on; we are the only thread.
-        let mask = process::set_umask(0o177);
-        let bound = UnixListener::bind(&path);
-        process::set_umask(mask);
-        let listener = bound.map_err(fail)?;
+        let listener = listen_private(&path).map_err(fail)?;
         fds::deepen_backlog(&listener, BACKLOG).map_err(fail)?;
         self.all.push((name, listener.into()));
         self.files.push(path);

@@ -6,13 +6,14 @@ use crate::base::exit::{self, Exit, Report};
 use crate::base::jsonl;
 use crate::base::sys::poll::{For, wait_one};
 use crate::base::sys::signals::{Signal, Signals};
+use crate::base::sys::socket::listen_private;
 use crate::base::sys::{fds, peer, process};
 use crate::config::{Env, Paths};
 use crate::wire::tailscale::{Answer, Ask, MAX_LINE};
 use std::fmt;
 use std::io::{self, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,7 +75,10 @@ fn run(task: Task) -> Result<(), Error> {
     let mut signals =
         Signals::catch(&[Signal::Terminate, Signal::Interrupt]).map_err(Error::System)?;
     let path = Paths::resolve(&Env::process(), None).tailscale_sock();
-    let listener = listen(&path)?;
+    let listener = listen_private(&path).map_err(|err| Error::Listen {
+        path: path.clone(),
+        err,
+    })?;
     let helper: Arc<Helper> = Arc::default();
     {
         let helper = helper.clone();
@@ -114,22 +118,6 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
         .name(name.into())
         .stack_size(STACK);
     thread.spawn(work).map(drop).map_err(Error::System)
-}
-
-/// The folder is private already; a file that is there is a dead helper's.
-fn listen(path: &Path) -> Result<UnixListener, Error> {
-    let fail = |err| Error::Listen {
-        path: path.into(),
-        err,
-    };
-    match std::fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(fail(err)),
-        _ => {}
-    }
-    let mask = process::set_umask(0o177);
-    let bound = UnixListener::bind(path);
-    process::set_umask(mask);
-    bound.map_err(fail)
 }
 
 /// One question at a time: answers are quick, and the core keeps them.

@@ -1,8 +1,23 @@
-//! What the standard library cannot say about a socket whose reads and writes block: send and
-//! receive without waiting.
+//! What the standard library cannot say about sockets: send and receive without waiting where reads
+//! and writes block, and listen for nobody else.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+/// Listens at `path`, for our own user only from its first instant on. What is there already is a
+/// dead process's. The mode is that of the whole process meanwhile: call it while there is one thread.
+pub fn listen_private(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+        _ => {}
+    }
+    let mask = super::process::set_umask(0o177);
+    let bound = UnixListener::bind(path);
+    super::process::set_umask(mask);
+    bound
+}
 
 /// Sends what the socket takes now. `WouldBlock` when it takes nothing. Never raises SIGPIPE.
 pub fn send_now(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
