@@ -6,6 +6,7 @@ use super::runs::Verbose;
 use crate::agent::sending;
 use crate::base::{id, time};
 use crate::session::{Entry, Error, reset};
+use crate::wire::message::text_in;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -127,20 +128,8 @@ pub fn last_reply(core: &Core, key: &str) -> Option<String> {
     let answers = messages.take_while(|message| message["role"] != "user");
     let mut texts = answers
         .filter(|message| message["role"] == "assistant")
-        .map(|message| words(&message["content"]));
+        .map(|message| text_in(&message["content"], "\n").trim().to_string());
     texts.find(|text| !text.is_empty())
-}
-
-fn words(content: &Value) -> String {
-    let text = match content {
-        Value::Array(blocks) => {
-            let texts = blocks.iter().filter(|block| block["type"] == "text");
-            let texts: Vec<&str> = texts.filter_map(|block| block["text"].as_str()).collect();
-            texts.join("\n")
-        }
-        other => other.as_str().unwrap_or_default().to_string(),
-    };
-    text.trim().to_string()
 }
 
 /// The connection that is told of tools, when it asked to be.

@@ -1,6 +1,7 @@
 //! `cron`: the agent's own jobs and reminders.
 
 use super::{Call, Context, Error, Output, Tool};
+use crate::wire::message::text_in;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -138,15 +139,7 @@ fn context(ctx: &Context, wanted: u64) -> Result<Vec<String>, Error> {
 
 /// The text of a message's content, on one line.
 fn words(content: &Value) -> String {
-    let text = match content {
-        Value::String(text) => text.clone(),
-        Value::Array(blocks) => {
-            let texts = blocks.iter().filter(|block| block["type"] == "text");
-            let texts: Vec<&str> = texts.filter_map(|block| block["text"].as_str()).collect();
-            texts.join(" ")
-        }
-        _ => String::new(),
-    };
+    let text = text_in(content, " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

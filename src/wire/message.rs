@@ -181,6 +181,17 @@ impl Assistant {
     }
 }
 
+/// The text of a content as it came over the wire, one text or blocks; `between` joins the blocks.
+pub fn text_in(content: &Value, between: &str) -> String {
+    if let Some(text) = content.as_str() {
+        return text.into();
+    }
+    let blocks = content.as_array().into_iter().flatten();
+    let texts = blocks.filter(|block| block["type"] == "text");
+    let texts: Vec<&str> = texts.filter_map(|block| block["text"].as_str()).collect();
+    texts.join(between)
+}
+
 /// The text blocks joined by newlines.
 pub fn text_of(blocks: &[Block]) -> String {
     let texts: Vec<&str> = blocks

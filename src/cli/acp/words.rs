@@ -1,5 +1,6 @@
 //! The gateway's words in the editor's, and the other way round.
 
+use crate::wire::message::text_in;
 use serde_json::{Value, json};
 
 /// What of an argument a tool's title shows, characters.
@@ -147,13 +148,7 @@ pub fn kind(name: &str) -> &'static str {
 
 /// The text of a message of the gateway's.
 pub fn said(message: &Value) -> String {
-    let content = &message["content"];
-    if let Some(text) = content.as_str() {
-        return text.to_string();
-    }
-    let blocks = content.as_array().into_iter().flatten();
-    let texts = blocks.filter(|block| block["type"] == "text");
-    texts.filter_map(|block| block["text"].as_str()).collect()
+    text_in(&message["content"], "")
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use super::{Refused, Requester};
 use crate::base::id;
 use crate::session::key;
 use crate::tool::{Call, Context, Error, Output, Tool};
-use serde_json::{Value, json};
+use crate::wire::message::text_in;
+use serde_json::json;
 use std::time::Duration;
 
 /// Seconds to wait for the answer when the model does not say.
@@ -149,22 +150,15 @@ fn last_reply(ctx: &Context, key: &str) -> Result<Option<String>, Error> {
     let answers = said.iter().rev().take_while(|m| m["role"] != "user");
     let mut texts = answers
         .filter(|message| message["role"] == "assistant")
-        .filter_map(|message| words(&message["content"]));
-    Ok(texts.next())
-}
-
-fn words(content: &Value) -> Option<String> {
-    let blocks = content.as_array().into_iter().flatten();
-    let texts = blocks.filter(|block| block["type"] == "text");
-    let texts: Vec<&str> = texts.filter_map(|block| block["text"].as_str()).collect();
-    let text = texts.join("\n").trim().to_string();
-    (!text.is_empty()).then_some(text)
+        .map(|message| text_in(&message["content"], "\n").trim().to_string());
+    Ok(texts.find(|text| !text.is_empty()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Scripted, call};
     use super::*;
+    use serde_json::Value;
 
     const MAIN: &str = "agent:main:main";
 
