@@ -255,25 +255,33 @@ impl Page<'_> {
         }
     }
 
-    /// Inline: `mark` on both sides.
-    fn marked(&mut self, id: Id, mark: &str) {
-        if !self.markdown || self.raw {
-            return self.children(id);
-        }
-        // Blanks before the first word are no part of what is stressed.
+    /// Inline: the words of `id`, as `wrap` makes them. Blanks before the first word and behind the
+    /// last are no part of what is wrapped.
+    fn wrapped(&mut self, id: Id, wrap: impl FnOnce(String) -> String) {
         let leading = self.starts_with_space(id);
         let (text, behind) = self.taken(|page| page.children(id));
         if leading {
             self.space();
         }
-        if !text.is_empty() {
+        if text.is_empty() {
+            return;
+        }
+        self.word(&wrap(text));
+        if behind {
+            self.space();
+        }
+    }
+
+    /// Inline: `mark` on both sides.
+    fn marked(&mut self, id: Id, mark: &str) {
+        if !self.markdown || self.raw {
+            return self.children(id);
+        }
+        self.wrapped(id, |text| {
             let bare = text.contains('*') || text.contains("](");
             let mark = if bare { "" } else { mark };
-            self.word(&format!("{mark}{text}{mark}"));
-            if behind {
-                self.space();
-            }
-        }
+            format!("{mark}{text}{mark}")
+        });
     }
 
     fn starts_with_space(&self, id: Id) -> bool {
@@ -284,23 +292,15 @@ impl Page<'_> {
     }
 
     fn code(&mut self, id: Id) {
-        let leading = self.starts_with_space(id);
-        let (text, behind) = self.taken(|page| page.children(id));
-        if leading {
-            self.space();
-        }
-        if text.is_empty() {
-            return;
-        }
-        let mark = match self.markdown {
-            false => "",
-            true if text.contains('`') => "``",
-            true => "`",
-        };
-        self.word(&format!("{mark}{text}{mark}"));
-        if behind {
-            self.space();
-        }
+        let markdown = self.markdown;
+        self.wrapped(id, |text| {
+            let mark = match markdown {
+                false => "",
+                true if text.contains('`') => "``",
+                true => "`",
+            };
+            format!("{mark}{text}{mark}")
+        });
     }
 
     fn link(&mut self, id: Id) {
@@ -313,18 +313,10 @@ impl Page<'_> {
         let Some(leads) = leads else {
             return self.children(id);
         };
-        let leading = self.starts_with_space(id);
-        let (text, behind) = self.taken(|page| page.children(id));
-        if leading {
-            self.space();
-        }
-        if !text.is_empty() {
+        self.wrapped(id, |text| {
             let leads = leads.to_string().replace('(', "%28").replace(')', "%29");
-            self.word(&format!("[{text}]({leads})"));
-            if behind {
-                self.space();
-            }
-        }
+            format!("[{text}]({leads})")
+        });
     }
 
     fn image(&mut self, id: Id) {

@@ -78,21 +78,26 @@ struct Builder<'a> {
     title: bool,
 }
 
-impl Tree {
-    pub fn parse(page: &str) -> Tree {
-        let root = Node {
-            tag: Tag::Root,
-            parent: 0,
+impl Node {
+    fn new(tag: Tag, parent: Id) -> Node {
+        Node {
+            tag,
+            parent,
             first: None,
             next: None,
             last: None,
             value: 0..0,
             about: 0..0,
             weight: 0,
-        };
+        }
+    }
+}
+
+impl Tree {
+    pub fn parse(page: &str) -> Tree {
         let mut builder = Builder {
             tree: Tree {
-                nodes: vec![root],
+                nodes: vec![Node::new(Tag::Root, 0)],
                 texts: String::new(),
                 title: String::new(),
                 cut: false,
@@ -135,16 +140,7 @@ impl<'a> Builder<'a> {
 
     fn add(&mut self, tag: Tag) -> Id {
         let (id, parent) = (self.tree.nodes.len(), self.here());
-        self.tree.nodes.push(Node {
-            tag,
-            parent,
-            first: None,
-            next: None,
-            last: None,
-            value: 0..0,
-            about: 0..0,
-            weight: 0,
-        });
+        self.tree.nodes.push(Node::new(tag, parent));
         match self.tree.nodes[parent].last.replace(id) {
             Some(before) => self.tree.nodes[before].next = Some(id),
             None => self.tree.nodes[parent].first = Some(id),
