@@ -1,9 +1,9 @@
 //! `find`: files and folders by name.
 
-use super::super::files::{Files, Kind};
+use super::super::files::Files;
 use super::super::{Call, Context, Error, Output, Tool};
 use super::walk::Walk;
-use super::{Answer, glob, limit};
+use super::{Answer, folder, glob, limit};
 
 const USUAL: usize = 1000;
 const MOST: usize = 10_000;
@@ -23,11 +23,7 @@ pub const TOOL: Tool = Tool {
 
 fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
     let files = Files::of(ctx)?;
-    let given = call.first_of(&["path"]).unwrap_or(".");
-    let target = files.resolve(given)?;
-    if files.kind(&target)? != Kind::Folder {
-        return Err(Error(format!("Not a directory: {given}")));
-    }
+    let (_, target) = folder(call, &files)?;
     let pattern = call.str("pattern").unwrap_or_default();
     let whole = pattern.contains('/');
     let pattern = glob::compile(pattern.trim_start_matches('/'))

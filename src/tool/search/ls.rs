@@ -2,7 +2,7 @@
 
 use super::super::files::{Files, Kind};
 use super::super::{Call, Context, Error, Output, Tool};
-use super::{Answer, limit};
+use super::{Answer, folder, limit};
 
 const USUAL: usize = 500;
 const MOST: usize = 10_000;
@@ -20,11 +20,7 @@ pub const TOOL: Tool = Tool {
 
 fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
     let files = Files::of(ctx)?;
-    let given = call.first_of(&["path"]).unwrap_or(".");
-    let target = files.resolve(given)?;
-    if files.kind(&target)? != Kind::Folder {
-        return Err(Error(format!("Not a directory: {given}")));
-    }
+    let (given, target) = folder(call, &files)?;
     let limit = limit(call, USUAL, MOST);
     let (entries, more) = files.list(&target)?;
     let mut answer = Answer::default();

@@ -14,7 +14,8 @@ pub use find::TOOL as FIND;
 pub use grep::TOOL as GREP;
 pub use ls::TOOL as LS;
 
-use super::{Call, Output};
+use super::files::{Files, Kind, Target};
+use super::{Call, Error, Output};
 
 /// Most bytes of one answer.
 const MAX_BYTES: usize = 50 * 1024;
@@ -52,6 +53,16 @@ impl Answer {
             self.text.push(']');
         }
         Output::text(self.text)
+    }
+}
+
+/// The folder the call names, as it is named there and where it is; the workspace if it names none.
+fn folder<'c>(call: &'c Call, files: &Files) -> Result<(&'c str, Target), Error> {
+    let given = call.first_of(&["path"]).unwrap_or(".");
+    let target = files.resolve(given)?;
+    match files.kind(&target)? {
+        Kind::Folder => Ok((given, target)),
+        _ => Err(Error(format!("Not a directory: {given}"))),
     }
 }
 
