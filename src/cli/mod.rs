@@ -15,6 +15,7 @@ mod program;
 
 use crate::base::cmdline::{self, Matches, Outcome, help};
 use crate::client::local::{self, Local};
+use crate::config::agents::agent_id;
 use crate::wire::version;
 use commands::{ROOT, Row};
 use failure::Failure;
@@ -33,6 +34,18 @@ pub struct Context {
 impl Context {
     pub fn json(&self) -> bool {
         self.matches.has("json")
+    }
+
+    /// The agent named by `--agent`, if one is; an unknown one, as it was typed, is the error.
+    fn agent(&self) -> Result<Option<String>, &str> {
+        let Some(typed) = self.matches.text("agent") else {
+            return Ok(None);
+        };
+        let id = agent_id(typed);
+        match self.local.snapshot.config.agent_ids().contains(&id) {
+            true => Ok(Some(id)),
+            false => Err(typed),
+        }
     }
 }
 

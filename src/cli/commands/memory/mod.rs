@@ -9,7 +9,6 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::super::program;
 use crate::base::cmdline::{Command, Flag};
-use crate::config::agents;
 use crate::memory::{PROGRAM, link};
 use crate::tool::memory::Memory;
 use crate::tool::memory::settings::{self, Settings};
@@ -27,16 +26,8 @@ const VERBOSE: Flag = Flag::switch("verbose", "Say more, and how it goes");
 
 /// The agent named by `--agent`, which must exist.
 fn named(context: &Context) -> Result<Option<String>, Failure> {
-    let Some(typed) = context.matches.text("agent") else {
-        return Ok(None);
-    };
-    let id = agents::agent_id(typed);
-    match context.local.snapshot.config.agent_ids().contains(&id) {
-        true => Ok(Some(id)),
-        false => Err(Failure::said(format!(
-            "Error: Unknown agent id \"{typed}\"."
-        ))),
-    }
+    let unknown = |typed| Failure::said(format!("Error: Unknown agent id \"{typed}\"."));
+    context.agent().map_err(unknown)
 }
 
 /// That agent, or all of them.

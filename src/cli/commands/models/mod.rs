@@ -13,7 +13,7 @@ use super::super::Context;
 use super::super::failure::Failure;
 use crate::base::cmdline::{Command, Flag};
 use crate::base::exit::Report;
-use crate::config::{Snapshot, agents};
+use crate::config::Snapshot;
 use std::path::PathBuf;
 
 pub const SPEC: Command = Command {
@@ -56,16 +56,11 @@ fn updated(context: &mut Context, after: &Snapshot) -> Result<(), Failure> {
 
 /// The agent named by `--agent`, which must exist.
 fn agent(context: &Context) -> Result<Option<String>, Failure> {
-    let Some(typed) = context.matches.text("agent") else {
-        return Ok(None);
-    };
-    let id = agents::agent_id(typed);
-    match context.local.snapshot.config.agent_ids().contains(&id) {
-        true => Ok(Some(id)),
-        false => Err(Failure::said(format!(
+    context.agent().map_err(|typed| {
+        Failure::said(format!(
             "Error: Unknown agent id \"{typed}\". Use \"openclaw agents list\" to see configured agents."
-        ))),
-    }
+        ))
+    })
 }
 
 /// That agent, or the default one, and its folder of credentials.
