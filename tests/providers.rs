@@ -2,6 +2,7 @@
 //! byte for byte, and what we make of the answer must lead to its next request.
 
 use crate::harness::AT_ONCE;
+use crate::harness::heard::{Seen, hear};
 use openclaw::base::cancel::Cancel;
 use openclaw::base::secret::Secret;
 use openclaw::model::{Class, Client, Delta, Error, Live, Request, Target, ToolSpec};
@@ -9,17 +10,10 @@ use openclaw::wire::message::{
     Assistant, Block, Content, Message, StopReason, ToolResult, Usage, User,
 };
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// What one request looked like to the server.
-struct Seen {
-    path: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
 
 /// Serves the exchanges one after another, each on whatever connection asks next.
 fn serve(exchanges: Vec<Value>) -> (String, std::thread::JoinHandle<Vec<Seen>>) {
@@ -32,7 +26,7 @@ fn serve(exchanges: Vec<Value>) -> (String, std::thread::JoinHandle<Vec<Seen>>) 
             let (stream, _) = listener.accept().unwrap();
             let mut reader = BufReader::new(stream);
             while exchanges.peek().is_some() {
-                let Some(request) = read(&mut reader) else {
+                let Some(request) = hear(&mut reader) else {
                     break;
                 };
                 seen.push(request);
@@ -42,29 +36,6 @@ fn serve(exchanges: Vec<Value>) -> (String, std::thread::JoinHandle<Vec<Seen>>) 
         seen
     });
     (url, served)
-}
-
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
-    let path = line.split(' ').nth(1)?.to_string();
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            break;
-        };
-        headers.push((name.to_lowercase(), value.to_string()));
-    }
-    let length = headers.iter().find(|(name, _)| name == "content-length");
-    let mut body = vec![0; length?.1.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
-    Some(Seen {
-        path,
-        headers,
-        body: String::from_utf8(body).unwrap(),
-    })
 }
 
 /// Frames go out one chunk each.
@@ -474,7 +445,7 @@ fn stopping_closes_the_connection_to_the_model_within_100_ms() {
         move || {
             let (stream, _) = listener.accept().unwrap();
             let mut reader = BufReader::new(stream);
-            read(&mut reader).unwrap();
+            hear(&mut reader).unwrap();
             let mut stream = reader.into_inner();
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();

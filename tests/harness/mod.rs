@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod gateway;
+pub mod heard;
 pub mod local_model;
 pub mod model;
 pub mod proc;

@@ -6,11 +6,12 @@ mod ours;
 mod ways;
 mod words;
 
+use crate::harness::heard::hear;
 use crate::harness::{Gateway, Setup, skip};
 use crate::turn::{agent, transcript};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -73,25 +74,11 @@ fn serve(exchanges: Vec<Value>) -> (u16, Sent) {
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
-    let path = line.split(' ').nth(1)?.to_string();
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            break;
-        };
-        headers.push((name.to_lowercase(), value.to_string()));
-    }
-    let length = headers.iter().find(|(name, _)| name == "content-length");
-    let mut body = vec![0; length?.1.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
+    let heard = hear(reader)?;
     Some(Seen {
-        path,
-        headers,
-        body: serde_json::from_slice(&body).ok()?,
+        path: heard.path,
+        headers: heard.headers,
+        body: serde_json::from_str(&heard.body).ok()?,
     })
 }
 
