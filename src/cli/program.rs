@@ -45,6 +45,15 @@ fn build(folder: &Path, var: impl Fn(&str) -> Option<OsString>) -> Option<Comman
         .arg(Path::new(&var("CARGO_MANIFEST_DIR")?).join("Cargo.toml"))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    // With these a build script would think that its surroundings had changed, and half of what is
+    // made already would be made again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"];
+        if of_package.iter().any(|start| text.starts_with(start)) {
+            build.env_remove(&name);
+        }
+    }
     Some(build)
 }
 
