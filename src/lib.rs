@@ -1,4 +1,4 @@
-//! OpenClaw gateway: one library, five thin programs in `bin/`.
+//! OpenClaw gateway: one library, six thin programs in `bin/`.
 //!
 //! The modules stand in floors, lowest first; a file imports from its own room and from floors
 //! below, never from above and never from the room next door. `src/README.md` is the map and

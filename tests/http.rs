@@ -128,9 +128,15 @@ fn an_agent_shows_the_picture_of_its_workspace() {
     let mut setup = Setup::new();
     let workspace = setup.dir.path().join("workspace");
     std::fs::write(workspace.join("face.png"), "png bytes").unwrap();
+    // The configuration refuses one outside; the agent's own file is the agent's word.
+    let out = setup.dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(setup.dir.path().join("secret.png"), "secret").unwrap();
+    std::fs::write(out.join("IDENTITY.md"), "- Avatar: ../secret.png\n").unwrap();
     setup.config["agents"]["list"] = json!([
         {"id": "main", "default": true, "identity": {"avatar": "face.png"}},
         {"id": "far", "identity": {"avatar": "https://example.org/a.png"}},
+        {"id": "out", "workspace": out},
     ]);
     let gateway = setup.start();
     let answer = get(&gateway, "/avatar/main");
@@ -139,6 +145,8 @@ fn an_agent_shows_the_picture_of_its_workspace() {
     let meta = |agent: &str| body(&get(&gateway, &format!("/avatar/{agent}?meta=1"))).to_string();
     assert_eq!(meta("main"), r#"{"avatarUrl":"/avatar/main"}"#);
     assert_eq!(meta("far"), r#"{"avatarUrl":"https://example.org/a.png"}"#);
+    assert_eq!(meta("out"), r#"{"avatarUrl":null}"#);
+    assert!(get(&gateway, "/avatar/out").starts_with("HTTP/1.1 404"));
     assert!(get(&gateway, "/avatar/a%2fb").starts_with("HTTP/1.1 404"));
     assert!(get(&gateway, "/avatar/far").starts_with("HTTP/1.1 404"));
 }
