@@ -89,12 +89,13 @@ fn the_embedded_model_streams_in_all_three_formats() {
         for _turn in 0..2 {
             let mut pieces = 0;
             let mut heard = String::new();
-            let answer = Live.stream(&target, &ask(&messages, &[]), &Cancel::new(), &mut |d| {
-                if let Delta::Text(text) = d {
-                    pieces += 1;
-                    heard.push_str(text);
-                }
-            });
+            let answer =
+                Live::default().stream(&target, &ask(&messages, &[]), &Cancel::new(), &mut |d| {
+                    if let Delta::Text(text) = d {
+                        pieces += 1;
+                        heard.push_str(text);
+                    }
+                });
             let answer = answer.unwrap_or_else(|err| panic!("{api}: {err}"));
             assert!(pieces > 1, "{api}: it came in pieces");
             assert_eq!(heard, answer.text(), "{api}");
@@ -107,7 +108,7 @@ fn the_embedded_model_streams_in_all_three_formats() {
         // It is too small to call tools on purpose; being offered one must not fail.
         let tools = [tool.clone()];
         let request = ask(&messages, &tools);
-        let offered = Live.stream(&target, &request, &Cancel::new(), &mut |_| {});
+        let offered = Live::default().stream(&target, &request, &Cancel::new(), &mut |_| {});
         if let Err(err) = offered {
             panic!("{api} with a tool: {err}");
         }

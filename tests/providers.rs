@@ -274,7 +274,7 @@ fn call(
         max_tokens: None,
     };
     let mut heard = Heard::default();
-    let result = Live.stream(target, &request, cancel, &mut |delta| match delta {
+    let result = Live::default().stream(target, &request, cancel, &mut |delta| match delta {
         Delta::Text(text) => heard.text.push_str(text),
         Delta::TextEnd => heard.ends += 1,
         Delta::ToolCall { name, .. } => heard.calls.push(name.to_string()),

@@ -1,14 +1,27 @@
 //! What to do after a failed model call: wait and ask again, ask the next model, or give up.
 
-use crate::model::{Class, Error};
+use crate::model::{Class, Error, SHORT_WISH};
 use std::time::Duration;
 
-/// Waits between tries of one model, after the HTTP layer's own retries.
-const WAITS: [Duration; 3] = [
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
+/// How often one model is asked again after the HTTP layer's own retries, and how long after; the
+/// pause doubles each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    pub retries: usize,
+    pub first: Duration,
+}
+
+/// Longest pause, however often it doubled.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            retries: 3,
+            first: Duration::from_secs(2),
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -30,24 +43,35 @@ pub struct Attempt {
 
 /// `tries` counts this model's failed calls in this run, this one included; `more` says whether
 /// the chain has another model.
-pub fn decide(error: &Error, tries: usize, more: bool) -> Step {
+pub fn decide(error: &Error, tries: usize, more: bool, patience: Patience) -> Step {
     let next = if more { Step::Next } else { Step::GiveUp };
     match error.class {
         Class::Aborted | Class::ContextOverflow => Step::GiveUp,
         // The same request would be refused again.
-        Class::Auth | Class::Billing | Class::Format => next,
-        Class::Timeout => next,
-        class if class.is_transient() => retry_or(tries, next),
-        Class::Unknown if error.status.is_some_and(|s| s >= 500) => retry_or(tries, next),
+        Class::Auth | Class::Billing | Class::Format | Class::Untrusted => next,
+        // It took its time, or had its chances.
+        Class::Timeout | Class::Resting => next,
+        // Such a wish is longer than anybody waits for an answer.
+        class if class.is_transient() && wishes_long(error) => next,
+        class if class.is_transient() => patience.again_or(tries, next),
+        Class::Unknown if error.status.is_some_and(|s| s >= 500) => patience.again_or(tries, next),
         // Not a reason to bother another provider: most often our own request is wrong.
         _ => Step::GiveUp,
     }
 }
 
-fn retry_or(tries: usize, otherwise: Step) -> Step {
-    match WAITS.get(tries.saturating_sub(1)) {
-        Some(wait) => Step::Retry(*wait),
-        None => otherwise,
+fn wishes_long(error: &Error) -> bool {
+    let wish = error.retry_after_ms.map(Duration::from_millis);
+    wish.is_some_and(|wish| wish > SHORT_WISH)
+}
+
+impl Patience {
+    fn again_or(self, tries: usize, otherwise: Step) -> Step {
+        if tries > self.retries {
+            return otherwise;
+        }
+        let doubled = u32::try_from(tries - 1).map_or(u32::MAX, |n| 2u32.saturating_pow(n));
+        Step::Retry(self.first.saturating_mul(doubled).min(LONGEST_PAUSE))
     }
 }
 
@@ -94,17 +118,38 @@ mod tests {
 
     #[test]
     fn a_passing_failure_is_retried_and_a_lasting_one_moves_on() {
-        let busy = error(Class::RateLimit, Some(429));
-        assert_eq!(decide(&busy, 1, true), Step::Retry(WAITS[0]));
-        assert_eq!(decide(&busy, 3, true), Step::Retry(WAITS[2]));
+        let decide =
+            |error: &Error, tries, more| super::decide(error, tries, more, Patience::default());
+        let wait = |seconds| Step::Retry(Duration::from_secs(seconds));
+        let mut busy = error(Class::RateLimit, Some(429));
+        assert_eq!(decide(&busy, 1, true), wait(2));
+        assert_eq!(decide(&busy, 3, true), wait(8));
         assert_eq!(decide(&busy, 4, true), Step::Next);
         assert_eq!(decide(&busy, 4, false), Step::GiveUp);
-        assert_eq!(decide(&error(Class::Auth, Some(401)), 1, true), Step::Next);
-        assert_eq!(
-            decide(&error(Class::Unknown, Some(500)), 1, false),
-            Step::Retry(WAITS[0])
-        );
+        busy.retry_after_ms = Some(3_600_000);
+        assert_eq!(decide(&busy, 1, true), Step::Next);
+        for class in [
+            Class::Auth,
+            Class::Untrusted,
+            Class::Resting,
+            Class::Timeout,
+        ] {
+            assert_eq!(decide(&error(class, None), 1, true), Step::Next);
+        }
+        assert_eq!(decide(&error(Class::Unknown, Some(500)), 1, false), wait(2));
         assert_eq!(decide(&error(Class::Aborted, None), 1, true), Step::GiveUp);
+        let never = Patience {
+            retries: 0,
+            ..Patience::default()
+        };
+        let lost = error(Class::Network, None);
+        assert_eq!(super::decide(&lost, 1, false, never), Step::GiveUp);
+        let long = Patience {
+            retries: 90,
+            ..Patience::default()
+        };
+        let step = super::decide(&lost, 90, false, long);
+        assert_eq!(step, Step::Retry(LONGEST_PAUSE));
     }
 
     #[test]

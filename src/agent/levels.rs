@@ -30,6 +30,30 @@ pub fn thinking_choices(provider: &str, model: &str) -> &'static str {
     }
 }
 
+/// Thinking levels, least first.
+const THINKING: [&str; 6] = ["off", "minimal", "low", "medium", "high", "xhigh"];
+
+/// The level to ask with instead, when a service says which levels it knows: the next one below
+/// `current`, else the next above; none that was `tried`.
+pub fn supported_instead(error: &str, current: &str, tried: &[&str]) -> Option<&'static str> {
+    let lower = error.to_ascii_lowercase();
+    let marks = ["supported values are:", "supported values:"];
+    let after = marks.iter().find_map(|mark| lower.split(mark).nth(1))?;
+    let list = after.split(['\n', '.']).next()?;
+    let words = list.split(|c: char| !c.is_ascii_alphanumeric());
+    let known: Vec<usize> = words
+        .filter_map(|word| {
+            let word = if word == "none" { "off" } else { word };
+            THINKING.iter().position(|level| *level == word)
+        })
+        .filter(|at| !tried.contains(&THINKING[*at]))
+        .collect();
+    let now = THINKING.iter().position(|level| *level == current)?;
+    let below = known.iter().filter(|at| **at < now).max();
+    let above = known.iter().filter(|at| **at > now).min();
+    below.or(above).map(|at| THINKING[*at])
+}
+
 pub fn verbose(word: &str) -> Option<&'static str> {
     match word.trim().to_ascii_lowercase().as_str() {
         "off" | "false" | "no" | "0" => Some("off"),
@@ -73,6 +97,24 @@ mod tests {
         assert_eq!(elevated("auto-approve"), Some("full"));
         assert_eq!(elevated("prompt"), Some("ask"));
         assert_eq!(elevated("always"), None);
+    }
+
+    #[test]
+    fn a_level_the_service_does_not_know_becomes_the_next_lower_one_it_knows() {
+        let error = "400 Unsupported value: 'xhigh' is not supported with this model. \
+            Supported values are: 'low', 'medium', and 'high'. Try one.";
+        assert_eq!(supported_instead(error, "xhigh", &["xhigh"]), Some("high"));
+        let tried = ["xhigh", "high"];
+        assert_eq!(supported_instead(error, "high", &tried), Some("medium"));
+        assert_eq!(
+            supported_instead(error, "minimal", &["minimal"]),
+            Some("low")
+        );
+        let all = ["low", "medium", "high"];
+        assert_eq!(supported_instead(error, "low", &all), None);
+        let none = "supported values: \"none\"";
+        assert_eq!(supported_instead(none, "low", &["low"]), Some("off"));
+        assert_eq!(supported_instead("401 no", "low", &[]), None);
     }
 
     #[test]

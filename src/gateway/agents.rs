@@ -78,7 +78,7 @@ impl Agents {
             lanes: Lanes::new(limits(&snapshot)),
             runs: Arc::default(),
             queues: Queues::default(),
-            model: Box::new(model::Live),
+            model: Box::new(model::Live::default()),
             processes,
             memory: Memory::default(),
             patching: Mutex::default(),

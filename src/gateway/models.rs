@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// The models of one run, in the order they are asked.
 pub struct Chain {
-    agent_dir: PathBuf,
+    pub agent_dir: PathBuf,
     /// Same length as `targets`.
     sources: Vec<Option<Source>>,
     /// Never empty.
@@ -83,7 +83,8 @@ impl Chain {
             Some(Some(Source::Profile(id))) => Some(id),
             _ => None,
         };
-        for (at, class) in failed {
+        // Who was not asked has not failed once more.
+        for (at, class) in failed.iter().filter(|(_, class)| *class != Class::Resting) {
             if let (Some(id), Some(reason)) = (profile(*at), class.failover()) {
                 if let Err(err) = credential::failed(config, &self.agent_dir, id, reason) {
                     log::warn!("the failure of profile {id} was not noted: {err}");

@@ -546,7 +546,7 @@ mod tests {
         let target = claude();
         let mut on = |_: Delta| {};
         let mut draft = Draft::new(&target, &mut on);
-        let mut frames = Frames::new(&bytes[..]);
+        let mut frames = Frames::new(&bytes[..], std::time::Duration::MAX);
         let mut blocks = Vec::new();
         while let Some(data) = frames.next().unwrap() {
             event(data, &mut draft, &mut blocks).unwrap();

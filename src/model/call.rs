@@ -1,12 +1,13 @@
 //! One call of a model over HTTP: sends the body, asks again when the service was only briefly
 //! unwell, feeds the events of the stream to the format, and turns every way to fail into `Error`.
 
+use super::circuit::SHORT_WISH;
 use super::draft::Draft;
 use super::frames::Frames;
 use super::sse::Events;
-use super::{Class, Delta, Error, Target, fault};
+use super::{Class, Delta, Error, Target, fault, options};
 use crate::base::cancel::Cancel;
-use crate::net::fetch::{self, Limits, Policy, Response};
+use crate::net::fetch::{self, Policy, Response};
 use crate::wire::message::{Assistant, StopReason};
 use serde_json::Value;
 use std::time::Duration;
@@ -15,18 +16,11 @@ use std::time::Duration;
 const RETRIES: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// A service that wants a longer pause is answered with failure; the agent knows other models.
-const LONGEST_WISH_MS: u64 = 60_000;
+/// Longest answer, thoughts and calls included. 128,000 tokens are some 600 KB.
+const MAX_ANSWER: u64 = 2 * 1024 * 1024;
+/// Bytes of the stream after which the answer's size is looked at again.
+const LOOK_EVERY: usize = 256 * 1024;
 
-const LIMITS: Limits = Limits {
-    // A large prompt on a small machine is silent for minutes. The run has its own limit.
-    head: Duration::from_secs(600),
-    idle: Duration::from_secs(300),
-    total: Duration::from_secs(3600),
-    // 32,000 tokens are some 200 KB; each comes with up to 1 KB of JSON around it.
-    body: 64 * 1024 * 1024,
-    redirects: 0,
-};
 /// Longest error body that is read.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
 
@@ -75,11 +69,12 @@ enum Stream {
 }
 
 impl Stream {
-    fn new(framing: Framing, response: Response) -> Stream {
+    /// `patience`: how long one line or frame may take to arrive.
+    fn new(framing: Framing, response: Response, patience: Duration) -> Stream {
         match framing {
-            Framing::Events => Stream::Events(Events::new(response)),
-            Framing::Lines => Stream::Lines(Events::new(response)),
-            Framing::Frames => Stream::Frames(Frames::new(response)),
+            Framing::Events => Stream::Events(Events::new(response, patience)),
+            Framing::Lines => Stream::Lines(Events::new(response, patience)),
+            Framing::Frames => Stream::Frames(Frames::new(response, patience)),
         }
     }
 
@@ -88,6 +83,14 @@ impl Stream {
             Stream::Events(events) => events.next(),
             Stream::Lines(events) => events.next_line(),
             Stream::Frames(frames) => frames.next(),
+        }
+    }
+
+    /// Nothing comes after what was last given out. A frame is always whole.
+    fn is_over(&self) -> bool {
+        match self {
+            Stream::Events(events) | Stream::Lines(events) => events.is_over(),
+            Stream::Frames(_) => false,
         }
     }
 
@@ -113,20 +116,30 @@ impl Call<'_> {
             Ok(response) => response,
             Err(error) => return Err(self.failed(draft, error)),
         };
-        let mut stream = Stream::new(self.framing, response);
+        let limits = options::limits(self.target);
+        let mut stream = Stream::new(self.framing, response, limits.idle);
+        let mut unseen = 0;
         let read = loop {
             match stream.next() {
-                Ok(Some(data)) => match event(data, &mut draft) {
-                    Ok(Flow::More) => {}
-                    Ok(Flow::Done) => break Ok(()),
-                    Err(message) => break Err(error(message, None)),
-                },
+                Ok(Some(data)) => {
+                    unseen += data.len();
+                    match event(data, &mut draft) {
+                        Ok(Flow::More) => {}
+                        Ok(Flow::Done) => break Ok(()),
+                        // Half an event at the end.
+                        Err(_) if stream.is_over() => break Err(broken_off()),
+                        Err(message) => break Err(error(message, None)),
+                    }
+                    if unseen >= LOOK_EVERY {
+                        unseen = 0;
+                        if draft.size() > MAX_ANSWER {
+                            break Err(lost(fetch::Error::TooLarge(MAX_ANSWER), ""));
+                        }
+                    }
+                }
                 // Without its end mark a stream that said why it stops counts as complete.
                 Ok(None) if draft.stop.is_some() => break Ok(()),
-                Ok(None) => {
-                    let broken = fetch::Error::Broken("the answer ended in the middle".into());
-                    break Err(lost(broken, "terminated"));
-                }
+                Ok(None) => break Err(broken_off()),
                 Err(err) => break Err(lost(fetch::Error::from(err), "terminated")),
             }
         };
@@ -185,9 +198,11 @@ impl Call<'_> {
             if !again || attempt == retries || cancel.is_cancelled() {
                 return Err(error);
             }
-            let pause = match error.retry_after_ms {
-                Some(ms) if ms <= LONGEST_WISH_MS => Duration::from_millis(ms),
-                _ => pause(attempt),
+            let pause = match error.retry_after_ms.map(Duration::from_millis) {
+                Some(wish) if wish <= SHORT_WISH => wish,
+                // The service is left alone that long, and the agent knows other models.
+                Some(_) => return Err(error),
+                None => pause(attempt),
             };
             if !sleep(pause, cancel) {
                 return Err(lost(fetch::Error::Cancelled, ""));
@@ -217,7 +232,7 @@ impl Call<'_> {
             headers: &headers,
             body: Some(&self.body),
             policy: Policy::Any,
-            limits: LIMITS,
+            limits: options::limits(self.target),
         };
         fetch::send(&request, cancel)
     }
@@ -252,6 +267,11 @@ fn error(message: String, status: Option<u16>) -> Error {
     }
 }
 
+fn broken_off() -> Error {
+    let broken = fetch::Error::Broken("the answer ended in the middle".into());
+    lost(broken, "terminated")
+}
+
 /// The error for a connection that failed; `wording` is what the original's client would say.
 fn lost(err: fetch::Error, wording: &str) -> Error {
     let (class, message) = match &err {
@@ -260,6 +280,7 @@ fn lost(err: fetch::Error, wording: &str) -> Error {
         fetch::Error::BadUrl(_) | fetch::Error::BadHeader | fetch::Error::TooLarge(_) => {
             (Class::Format, err.to_string())
         }
+        fetch::Error::Tls(_) => (Class::Untrusted, format!("{wording} {err}")),
         _ => (Class::Network, format!("{wording} {err}")),
     };
     Error {

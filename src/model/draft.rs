@@ -112,6 +112,18 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Bytes of all that has come.
+    pub fn size(&self) -> u64 {
+        let size = |part: &Part| match part {
+            Part::Text { text, .. } => text.len(),
+            Part::Thinking { text, signature } => {
+                text.len() + signature.as_ref().map_or(0, String::len)
+            }
+            Part::Tool { json, .. } => json.len(),
+        };
+        self.parts.iter().map(|part| size(part) as u64).sum()
+    }
+
     pub fn has_tools(&self) -> bool {
         self.parts.iter().any(|p| matches!(p, Part::Tool { .. }))
     }

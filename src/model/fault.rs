@@ -2,7 +2,7 @@
 //! reads. Both look at the text, as the original does, so that they also work on the error texts it
 //! left in transcripts.
 
-use super::{Class, Error};
+use super::{Class, Error, circuit};
 use serde_json::Value;
 
 /// Longest error text shown to a person.
@@ -20,12 +20,14 @@ impl Class {
         Some(match self {
             Class::Auth => "auth",
             Class::Billing => "billing",
-            Class::RateLimit | Class::Overloaded => "rate_limit",
+            Class::RateLimit | Class::Overloaded | Class::Resting => "rate_limit",
             Class::Timeout => "timeout",
             Class::Format => "format",
-            Class::ContextOverflow | Class::Network | Class::Aborted | Class::Unknown => {
-                return None;
-            }
+            Class::ContextOverflow
+            | Class::Network
+            | Class::Aborted
+            | Class::Untrusted
+            | Class::Unknown => return None,
         })
     }
 
@@ -177,6 +179,9 @@ pub fn is_overflow(text: &str) -> bool {
 /// The text of a failed call as a person should read it.
 pub fn user_text(raw: &str) -> String {
     let text = raw.trim();
+    if text.contains(circuit::MARK) {
+        return cut(text, SHOWN);
+    }
     let lower = text.to_lowercase();
     if is_overflow(&lower) {
         return OVERFLOW.to_string();

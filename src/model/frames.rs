@@ -4,6 +4,7 @@
 //! A frame whose length or checksum is wrong ends the stream: there is no way to find the next.
 
 use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 /// One frame carries a piece of an answer.
 const MAX_FRAME: usize = 8 * 1024 * 1024;
@@ -15,12 +16,15 @@ pub(super) struct Frames<R> {
     reader: R,
     frame: Vec<u8>,
     text: String,
+    /// How long one frame may take.
+    patience: Duration,
 }
 
 impl<R: Read> Frames<R> {
-    pub fn new(reader: R) -> Frames<R> {
+    pub fn new(reader: R, patience: Duration) -> Frames<R> {
         Frames {
             reader,
+            patience,
             frame: Vec::new(),
             text: String::new(),
         }
@@ -32,8 +36,9 @@ impl<R: Read> Frames<R> {
 
     /// The next event; `None` at the end of the stream.
     pub fn next(&mut self) -> io::Result<Option<&str>> {
+        let asked = (Instant::now(), self.patience);
         let mut prelude = [0; PRELUDE];
-        if !fill(&mut self.reader, &mut prelude)? {
+        if !fill(&mut self.reader, &mut prelude, asked)? {
             return Ok(None);
         }
         let total = number(&prelude[..4]);
@@ -47,7 +52,7 @@ impl<R: Read> Frames<R> {
         self.frame.clear();
         self.frame.extend_from_slice(&prelude);
         self.frame.resize(total, 0);
-        if !fill(&mut self.reader, &mut self.frame[PRELUDE..])? {
+        if !fill(&mut self.reader, &mut self.frame[PRELUDE..], asked)? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let (body, sum) = self.frame.split_at(total - CHECKSUM);
@@ -130,10 +135,17 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// False at an end before the first byte.
-fn fill(reader: &mut impl Read, into: &mut [u8]) -> io::Result<bool> {
+/// False at an end before the first byte. `asked`: since when, and for how long.
+fn fill(
+    reader: &mut impl Read,
+    into: &mut [u8],
+    (asked, patience): (Instant, Duration),
+) -> io::Result<bool> {
     let mut at = 0;
     while at < into.len() {
+        if at > 0 && asked.elapsed() > patience {
+            return Err(super::sse::too_slow());
+        }
         match reader.read(&mut into[at..]) {
             Ok(0) if at == 0 => return Ok(false),
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -241,7 +253,7 @@ pub(super) mod tests {
             ],
             b"",
         ));
-        let mut frames = Frames::new(&bytes[..]);
+        let mut frames = Frames::new(&bytes[..], Duration::MAX);
         let mut seen = Vec::new();
         while let Some(text) = frames.next().unwrap() {
             seen.push(text.to_string());
@@ -263,14 +275,20 @@ pub(super) mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x10;
-            assert!(Frames::new(&bad[..]).next().is_err(), "byte {at}");
+            assert!(
+                Frames::new(&bad[..], Duration::MAX).next().is_err(),
+                "byte {at}"
+            );
         }
         for end in 1..good.len() {
-            assert!(Frames::new(&good[..end]).next().is_err(), "{end} bytes");
+            assert!(
+                Frames::new(&good[..end], Duration::MAX).next().is_err(),
+                "{end} bytes"
+            );
         }
         let mut huge = u32::MAX.to_be_bytes().to_vec();
         huge.extend([0; 4]);
         huge.extend(crc32(&huge).to_be_bytes());
-        assert!(Frames::new(&huge[..]).next().is_err());
+        assert!(Frames::new(&huge[..], Duration::MAX).next().is_err());
     }
 }

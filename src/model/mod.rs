@@ -7,6 +7,7 @@ mod bedrock;
 mod call;
 pub mod catalogue;
 pub mod choose;
+mod circuit;
 pub mod credential;
 mod draft;
 pub mod echo;
@@ -26,10 +27,13 @@ mod repair;
 mod sse;
 pub mod status;
 
+pub use circuit::SHORT_WISH;
+
 use crate::base::cancel::Cancel;
 use crate::base::secret::Secret;
 use crate::wire::message::{Assistant, Message};
 use serde_json::Value;
+use std::time::Instant;
 
 /// A model that can be called: where, how, with what credential. Written with `..Target::default()`
 /// where only a few fields matter.
@@ -110,6 +114,10 @@ pub enum Class {
     Format,
     Network,
     Aborted,
+    /// Not asked: it failed too often a moment ago.
+    Resting,
+    /// The service is not who it should be, or cannot be spoken to in private.
+    Untrusted,
     Unknown,
 }
 
@@ -179,8 +187,10 @@ const FORMATS: &[Format] = &[
 ];
 
 /// The real models.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Live;
+#[derive(Debug, Default)]
+pub struct Live {
+    circuits: circuit::Circuits,
+}
 
 impl Client for Live {
     fn stream(
@@ -198,8 +208,14 @@ impl Client for Live {
             }
             None => target,
         };
-        match FORMATS.iter().find(|format| format.api == target.api) {
-            Some(format) => (format.stream)(target, request, cancel, on),
+        let format = FORMATS.iter().find(|format| format.api == target.api);
+        match format.map(|format| format.stream) {
+            Some(stream) => {
+                let pass = self.circuits.enter(target, Instant::now())?;
+                let result = stream(target, request, cancel, on);
+                pass.end(&result, Instant::now());
+                result
+            }
             None => Err(Error {
                 class: Class::Format,
                 status: None,

@@ -2,8 +2,10 @@
 //! thinking, headers.
 
 use super::{Request, Target};
+use crate::net::fetch::Limits;
 use crate::wire::message::{Block, Content, Message};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Tokens of an answer unless the parameters ask for more.
 const USUAL_MAX_TOKENS: u64 = 32_000;
@@ -13,6 +15,26 @@ pub(super) fn max_tokens(target: &Target, request: &Request) -> u64 {
     given
         .or_else(|| target.params.get("maxTokens").and_then(Value::as_u64))
         .unwrap_or(target.max_tokens.min(USUAL_MAX_TOKENS))
+}
+
+/// How long a service may take. A large prompt on a small machine is silent for minutes; who has a
+/// slower one, or less patience, says so in the model's `timeoutSeconds`. The run has its own limit.
+pub(super) fn limits(target: &Target) -> Limits {
+    const HEAD: Duration = Duration::from_secs(600);
+    const IDLE: Duration = Duration::from_secs(300);
+    const TOTAL: Duration = Duration::from_secs(3600);
+    /// 32,000 tokens are some 200 KB; each comes with up to 1 KB of JSON around it.
+    const BODY: u64 = 64 * 1024 * 1024;
+    let given = target.params.get("timeoutSeconds").and_then(Value::as_u64);
+    let given =
+        given.map(|seconds| Duration::from_secs(seconds).clamp(Duration::from_secs(1), TOTAL));
+    Limits {
+        head: given.unwrap_or(HEAD),
+        idle: given.unwrap_or(IDLE),
+        total: TOTAL,
+        body: BODY,
+        redirects: 0,
+    }
 }
 
 /// Only when configured.

@@ -1,6 +1,8 @@
 //! Server-sent events, and lines of JSON, bounded in line and event size.
 
+use crate::net::fetch::Error;
 use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 /// One event carries at most a whole answer with its encrypted reasoning.
 const MAX_EVENT: usize = 8 * 1024 * 1024;
@@ -15,12 +17,15 @@ pub(super) struct Events<R> {
     searched: usize,
     data: String,
     ended: bool,
+    /// How long one line may take: a service that sends a byte now and then is as good as silent.
+    patience: Duration,
 }
 
 impl<R: Read> Events<R> {
-    pub fn new(reader: R) -> Events<R> {
+    pub fn new(reader: R, patience: Duration) -> Events<R> {
         Events {
             reader,
+            patience,
             buffer: Vec::new(),
             at: 0,
             searched: 0,
@@ -31,6 +36,11 @@ impl<R: Read> Events<R> {
 
     pub fn into_inner(self) -> R {
         self.reader
+    }
+
+    /// Nothing comes after what was last given out.
+    pub fn is_over(&self) -> bool {
+        self.ended && self.at == self.buffer.len()
     }
 
     /// The data of the next event that has some; `None` at the end of the stream.
@@ -74,6 +84,7 @@ impl<R: Read> Events<R> {
 
     /// Where the next line is in the buffer, without its end.
     fn line(&mut self) -> io::Result<Option<(usize, usize)>> {
+        let mut asked = None;
         loop {
             if let Some(found) = self.buffer[self.searched..]
                 .iter()
@@ -95,6 +106,10 @@ impl<R: Read> Events<R> {
             if self.buffer.len() - self.at > MAX_EVENT {
                 return Err(too_long());
             }
+            let asked = *asked.get_or_insert_with(Instant::now);
+            if asked.elapsed() > self.patience {
+                return Err(too_slow());
+            }
             self.fill()?;
         }
     }
@@ -112,8 +127,13 @@ impl<R: Read> Events<R> {
     }
 }
 
+/// Of a line or frame that takes too long to arrive.
+pub(super) fn too_slow() -> io::Error {
+    io::Error::other(Error::Timeout("the rest of the answer".into()))
+}
+
 fn too_long() -> io::Error {
-    io::Error::other(crate::net::fetch::Error::TooLarge(MAX_EVENT as u64))
+    io::Error::other(Error::TooLarge(MAX_EVENT as u64))
 }
 
 #[cfg(test)]
@@ -136,7 +156,7 @@ mod tests {
     fn events_are_the_same_however_the_bytes_arrive() {
         let text = ": hi\r\nevent: a\r\ndata: {\"x\":\r\ndata:1}\r\n\r\n\n\ndata: é\n\nid: 3\n\ndata: last";
         for step in [1, 2, 3, 7, 1000] {
-            let mut events = Events::new(Drip(text.as_bytes(), step));
+            let mut events = Events::new(Drip(text.as_bytes(), step), Duration::MAX);
             let mut seen = Vec::new();
             while let Some(data) = events.next().unwrap() {
                 seen.push(data.to_string());
@@ -148,6 +168,13 @@ mod tests {
     #[test]
     fn a_line_without_end_is_refused() {
         let endless = io::repeat(b'x');
-        assert!(Events::new(endless).next().is_err());
+        assert!(Events::new(endless, Duration::MAX).next().is_err());
+    }
+
+    #[test]
+    fn a_line_that_never_becomes_whole_ends_the_patience() {
+        let mut events = Events::new(Drip(b"data: a\n\ndata: b", 1), Duration::ZERO);
+        let error = events.next().unwrap_err();
+        assert!(matches!(Error::from(error), Error::Timeout(_)));
     }
 }

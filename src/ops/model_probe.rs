@@ -238,7 +238,7 @@ fn call(probed: &mut Probed, choice: &Choice, options: &Options) {
     let began = Instant::now();
     let patience = Duration::from_millis(options.timeout_ms);
     let answer = within(patience, |cancel| {
-        Live.stream(&choice.target, &request, cancel, &mut |_| {})
+        Live::default().stream(&choice.target, &request, cancel, &mut |_| {})
     });
     probed.latency_ms = u64::try_from(began.elapsed().as_millis()).ok();
     match answer {

@@ -306,7 +306,7 @@ fn ask(
     };
     let began = Instant::now();
     let answer = within(patience, |cancel| {
-        Live.stream(target, &request, cancel, &mut |_| {})
+        Live::default().stream(target, &request, cancel, &mut |_| {})
     });
     let error = match answer {
         Ok(answer) => judge(&answer).err(),

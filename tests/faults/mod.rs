@@ -6,5 +6,6 @@ mod formats;
 mod hostile;
 mod kill;
 mod kill_tools;
+mod providers;
 mod restarts;
 mod slow;

@@ -2,6 +2,7 @@
 //! put to it, the recorded answers come back, and what it sends must be what the original sent, but
 //! for our own prose and set of tools. Skipped where the recordings are not.
 
+mod company;
 mod ours;
 mod ways;
 mod words;
@@ -49,6 +50,11 @@ type Sent = Arc<Mutex<Vec<Seen>>>;
 
 /// Answers with the recorded responses in order, whoever asks.
 fn serve(exchanges: Vec<Value>) -> (u16, Sent) {
+    serve_choosing(exchanges, |_, _| true)
+}
+
+/// Answers with the first response left that fits the request: the recorded body, the one that came.
+fn serve_choosing(exchanges: Vec<Value>, fits: fn(&Value, &Value) -> bool) -> (u16, Sent) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let seen = Sent::default();
@@ -60,8 +66,13 @@ fn serve(exchanges: Vec<Value>) -> (u16, Sent) {
             std::thread::spawn(move || {
                 let mut reader = BufReader::new(stream);
                 while let Some(request) = read(&mut reader) {
-                    kept.lock().expect("no panic").push(request);
-                    let exchange = rest.lock().expect("no panic").pop_front();
+                    let exchange = {
+                        let mut rest = rest.lock().expect("no panic");
+                        let fits = |e: &Value| fits(&e["body"], &request.body);
+                        let at = rest.iter().position(fits);
+                        kept.lock().expect("no panic").push(request);
+                        at.and_then(|at| rest.remove(at))
+                    };
                     let Some(exchange) = exchange else { return };
                     if answer(reader.get_mut(), &exchange["response"]).is_none() {
                         return;

@@ -177,3 +177,37 @@ fn a_recorded_overflow_is_summarised_twice_and_the_words_are_kept() {
         .count();
     assert_eq!(times, 1);
 }
+
+#[test]
+fn recorded_refusals_of_a_busy_service_are_met_with_as_many_requests() {
+    for (name, times) in [
+        ("google-error-429", 4),
+        ("openai-completions-error-429", 12),
+    ] {
+        let Some(mut exchanges) = recording(name) else {
+            return skip(name, "no recordings here");
+        };
+        assert_eq!(exchanges.len(), times, "{name}");
+        // Recorded are half a minute of waits.
+        for exchange in &mut exchanges {
+            exchange["response"]["headers"]["retry-after-ms"] = json!("10");
+        }
+        let (port, seen) = serve(exchanges.clone());
+        let setup = setup(name, &model(&exchanges[0]), port);
+        let folder = setup.dir.path().join("state/agents/main/agent");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let hasty = r#"{"retry": {"baseDelayMs": 20}}"#;
+        std::fs::write(folder.join("settings.json"), hasty).expect("a file");
+        let gateway = setup.start();
+        let last = ask(&gateway, &exchanges[0]["body"]);
+        let told = &last["payload"]["result"]["payloads"][0]["text"];
+        let told = told.as_str().unwrap_or_default();
+        assert!(told.contains("Rate limit reached for requests"), "{last}");
+        compare(name, &seen, &exchanges);
+        let stored = transcript(&gateway);
+        let mut expected = vec!["assistant"; 5];
+        expected[0] = "user";
+        assert_eq!(roles(&stored), expected, "{name}");
+        assert!(stored[1..].iter().all(|m| m["stopReason"] == "error"));
+    }
+}

@@ -26,7 +26,7 @@ impl Run<'_, '_> {
             } else {
                 self.parts.tools.specs()
             },
-            thinking: self.turn.thinking,
+            thinking: self.thinking,
             session_id: self.turn.session_id,
             max_tokens: self.turn.max_tokens,
         };
@@ -52,7 +52,8 @@ impl Run<'_, '_> {
                     Delta::Thinking(_) | Delta::ToolCall { .. } => {}
                 },
             );
-        if self.turn.cancel.is_cancelled() {
+        self.asking = self.turn.cancel.is_cancelled();
+        if self.asking {
             return Err(Stop::Cancelled);
         }
         match result {

@@ -11,7 +11,8 @@ mod room;
 use super::clean;
 use super::compact::Record;
 use super::event::{Event, Sink};
-use super::failover::{self, Attempt, Step};
+use super::failover::{self, Attempt, Patience, Step};
+use super::levels;
 use super::payload::{self, Said};
 use super::prompt::Prompt;
 use crate::base::cancel::Cancel;
@@ -90,6 +91,8 @@ pub struct Turn<'a> {
     pub compact: bool,
     /// Tokens kept free for the answer, when configured.
     pub reserve: Option<u64>,
+    /// With a model that fails for a moment.
+    pub patience: Patience,
 }
 
 pub struct Parts<'a> {
@@ -142,6 +145,10 @@ struct Run<'t, 'p> {
     said: Said,
     usage: Usage,
     attempts: Vec<Attempt>,
+    /// Lower than the turn's when the model does not know that one.
+    thinking: &'t str,
+    /// The model has been asked and has not answered.
+    asking: bool,
 }
 
 /// How one model's part of a run ended.
@@ -164,6 +171,8 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
         said: Said::default(),
         usage: Usage::default(),
         attempts: Vec::new(),
+        thinking: turn.thinking,
+        asking: false,
     };
     let first = &turn.candidates[0];
     let prompt = (run.parts.prompt)(first);
@@ -195,11 +204,16 @@ impl Run<'_, '_> {
             let error = match stop {
                 Stop::Spoken => return self.end(End::Done, i, prompt, started),
                 Stop::Cancelled => {
-                    let end = if Instant::now() >= self.turn.deadline {
-                        End::TimedOut
-                    } else {
-                        End::Aborted
-                    };
+                    let late = Instant::now() >= self.turn.deadline;
+                    if late && self.asking {
+                        self.attempts.push(Attempt {
+                            candidate: i,
+                            model: format!("{}/{}", target.provider, target.model),
+                            error: "no answer within the time limit of the run".into(),
+                            class: Class::Timeout,
+                        });
+                    }
+                    let end = if late { End::TimedOut } else { End::Aborted };
                     return self.end(end, i, prompt, started);
                 }
                 Stop::Broken(why) => return self.end(End::Failed(why), i, prompt, started),
@@ -211,7 +225,7 @@ impl Run<'_, '_> {
                 error: error.message.clone(),
                 class: error.class,
             });
-            let next = failover::decide(&error, usize::MAX, more) == Step::Next;
+            let next = failover::decide(&error, usize::MAX, more, self.turn.patience) == Step::Next;
             if next {
                 log::warn!(
                     "{}/{} failed, trying the next model: {error}",
@@ -219,6 +233,7 @@ impl Run<'_, '_> {
                     target.model
                 );
                 i += 1;
+                self.thinking = self.turn.thinking;
                 prompt = (self.parts.prompt)(&candidates[i]);
                 continue;
             }
@@ -246,13 +261,25 @@ impl Run<'_, '_> {
 
     fn with_retries(&mut self, target: &Target, prompt: &Prompt, more: bool) -> Stop {
         let mut tries = 0;
+        let mut levels = vec![self.thinking];
         loop {
             let stop = self.talk(target, prompt);
             let Stop::Model(error) = stop else {
                 return stop;
             };
+            if let Some(level) = levels::supported_instead(&error.message, self.thinking, &levels) {
+                log::info!(
+                    "{}/{} does not think at level {}: asking with {level}",
+                    target.provider,
+                    target.model,
+                    self.thinking
+                );
+                self.thinking = level;
+                levels.push(level);
+                continue;
+            }
             tries += 1;
-            match failover::decide(&error, tries, more) {
+            match failover::decide(&error, tries, more, self.turn.patience) {
                 Step::Retry(wait) => {
                     log::warn!(
                         "{}/{} failed, asking again in {} s: {error}",

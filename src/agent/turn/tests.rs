@@ -222,6 +222,7 @@ fn play_steered(
         }),
         candidates: &targets,
         thinking: "off",
+        patience: Patience::default(),
         session_id: "s",
         cancel: &cancel,
         deadline: Instant::now() + Duration::from_secs(60),
@@ -373,6 +374,16 @@ fn the_next_model_answers_when_the_first_is_refused() {
         End::Failed("All models failed (2): p/a: no (auth) | p/b: no (auth)".into())
     );
     assert!(played.events.last().unwrap().contains(r#""phase":"error""#));
+}
+
+#[test]
+fn a_level_that_the_model_does_not_know_is_lowered_at_once() {
+    let refused = "400 Unsupported value: 'off'. Supported values are: 'low' and 'high'.";
+    let refused = error(Class::Unknown, Some(400), refused);
+    let played = play(vec![Err(refused), say("done")]);
+    assert_eq!(played.outcome.end, End::Done);
+    assert_eq!(texts(&played.outcome), ["done"]);
+    assert!(played.outcome.failed.is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod bench;
 mod brief;
 pub mod compaction;
+mod patience;
 mod tape;
 
 use super::core::Core;
@@ -425,6 +426,7 @@ impl Flight {
                 reasoning: entry.reasoning_level.as_deref() == Some("on"),
                 compact: true,
                 reserve: compaction::reserve(config),
+                patience: patience::of(&chain.agent_dir, &self.workspace),
             },
             Parts {
                 model: &*agents.model,
