@@ -86,6 +86,8 @@ pub struct Api {
     /// Tools the caller runs itself. The turn ends when the model calls one; they hide ours of the
     /// same name.
     pub tools: Vec<ToolSpec>,
+    /// The first answer shall call one of them.
+    pub must_call: bool,
 }
 
 /// The limit of a run: `agents.defaults.timeoutSeconds`.
