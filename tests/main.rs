@@ -11,6 +11,7 @@ mod browser;
 mod canvas;
 mod chat;
 mod cli;
+mod commands;
 mod compaction;
 mod config;
 mod config_write;

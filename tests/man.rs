@@ -5,6 +5,7 @@
 //! difference before committing it.
 
 use crate::harness::skip;
+use openclaw::agent::command::{self, Needs};
 use openclaw::base::cmdline::{Command, mdoc};
 use openclaw::config::keys::{self, kind::Key, kind::Kind};
 use std::fmt::Write;
@@ -104,9 +105,43 @@ fn refresh(text: &str) -> String {
     out
 }
 
+fn chat_commands() -> String {
+    let mut out = String::new();
+    for row in command::TABLE {
+        let args = row.args.replace('|', " | ");
+        let _ = writeln!(out, ".It Cm /{} Ar {args}", row.name);
+        if row.args.is_empty() {
+            out.truncate(out.len() - " Ar \n".len());
+            out.push('\n');
+        }
+        let about = row.about;
+        let _ = writeln!(out, "{}{}.", about[..1].to_uppercase(), &about[1..]);
+        let others: Vec<String> = row
+            .aliases
+            .iter()
+            .map(|alias| format!("/{alias}"))
+            .collect();
+        if !others.is_empty() {
+            let _ = writeln!(out, "Also\n.Ql {} .", others.join(" , "));
+        }
+        match row.needs {
+            Needs::Nothing => {}
+            Needs::Approvals => out.push_str("Wants\n.Ql operator.approvals .\n"),
+            Needs::Admin => out.push_str("Wants\n.Ql operator.admin .\n"),
+        }
+        if let Some(switch) = row.switch {
+            let _ = writeln!(out, "Wants\n.Cm commands.{switch} .");
+        }
+    }
+    out
+}
+
 fn generate(what: &str) -> String {
     if what == "keys" {
         return config_keys();
+    }
+    if what == "chat" {
+        return chat_commands();
     }
     let mut words = what.split(' ');
     let kind = words.next().unwrap_or_default();

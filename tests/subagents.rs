@@ -1,5 +1,6 @@
 //! Sub-agents: started by a turn, told of once when they end, whatever happens in between.
 
+use crate::commands::ask;
 use crate::harness::model::{Reply, asked};
 use crate::harness::{Gateway, Setup, eventually, skip};
 use serde_json::{Value, json};
@@ -148,6 +149,16 @@ fn a_child_does_its_task_and_its_requester_hears_of_it_once() {
         (&row["key"], &row["label"]),
         (&json!(child), &json!("sheep"))
     );
+    let mut say = |id: &str, words: &str| ask(&mut ws, id, words);
+    let list = say("c1", "/subagents");
+    assert!(list.contains("\n1. sheep (done, "), "{list}");
+    let log = say("c2", "/subagents log #1");
+    assert!(log.ends_with("assistant: There are 42 sheep."), "{log}");
+    let info = say("c3", "/subagents info Sheep");
+    assert!(info.contains("Task: count the sheep\n"), "{info}");
+    assert!(say("c4", "/subagents stop 1").contains("was not at work"));
+    assert_eq!(say("c5", "/subagents send 1 more"), "⚙️ Sent to sheep.");
+    assert!(say("c6", "/subagents info 9").starts_with("⚠️ "));
 }
 
 #[test]

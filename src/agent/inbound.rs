@@ -27,14 +27,22 @@ pub const GREET: &str = "A new session begins because the person asked for it (/
      Greet them in your own voice, in one to three sentences, and ask what they would like to do. \
      Say nothing of files, tools or how this works.";
 
-/// The rest of a message that asks for a new session: `/new` or `/reset`, alone or before text.
-pub fn reset(text: &str) -> Option<&str> {
+/// What asks for a new session when the configuration does not say.
+pub const RESETS: [&str; 2] = ["/new", "/reset"];
+
+/// The rest of a message that asks for a new session: one of `triggers`, alone or before text.
+pub fn reset<'t>(text: &'t str, triggers: &[&str]) -> Option<&'t str> {
     let text = text.trim();
-    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let asks = ["/new", "/reset"]
+    triggers
         .iter()
-        .any(|w| word.eq_ignore_ascii_case(w));
-    asks.then(|| rest.trim())
+        .map(|trigger| trigger.trim())
+        .find_map(|trigger| {
+            let head = text.get(..trigger.len())?;
+            let rest = &text[head.len()..];
+            let whole = rest.is_empty() || rest.starts_with(char::is_whitespace);
+            (!trigger.is_empty() && whole && head.eq_ignore_ascii_case(trigger))
+                .then(|| rest.trim())
+        })
 }
 
 /// Which of the two it was.
@@ -253,10 +261,16 @@ mod tests {
 
     #[test]
     fn a_new_session_is_asked_for_by_the_first_word() {
-        assert_eq!(reset(" /NEW "), Some(""));
-        assert_eq!(reset("/reset  hello there"), Some("hello there"));
-        assert_eq!(reset("/newer"), None);
-        assert_eq!(reset("say /new"), None);
+        let asks = |text| reset(text, &RESETS);
+        assert_eq!(asks(" /NEW "), Some(""));
+        assert_eq!(asks("/reset  hello there"), Some("hello there"));
+        assert_eq!(asks("/newer"), None);
+        assert_eq!(asks("say /new"), None);
+        assert_eq!(
+            reset("Fresh start please", &["fresh start"]),
+            Some("please")
+        );
+        assert_eq!(reset("/new", &["", "fresh"]), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! files: the ones that are injected, edited, listed.
 
 pub mod clean;
+pub mod command;
 pub mod compact;
 pub mod directive;
 pub mod event;

@@ -5,6 +5,7 @@
 //! own thread, at most as long as it says, and not beyond the end of its run.
 
 use super::broadcast::{Client, Heard, Line};
+use super::commands;
 use super::core::Core;
 use super::dispatch::{self, Request};
 use super::restart;
@@ -107,6 +108,7 @@ type Own = fn(&Arc<Core>, &Value) -> Result<Value, String>;
 /// What tools may ask for that no client has a method for.
 const OWN: &[(&str, Own)] = &[
     ("gateway.restart", restart),
+    ("sessions.card", card),
     ("sessions.talk", talk::begin),
     ("subagents.spawn", subagents::spawn),
 ];
@@ -135,6 +137,13 @@ fn restart(core: &Arc<Core>, params: &Value) -> Result<Value, String> {
         params["delayMs"].as_f64(),
         reason
     )))
+}
+
+/// A session as people see it with `/status`, and the time.
+fn card(core: &Arc<Core>, params: &Value) -> Result<Value, String> {
+    let key = params["sessionKey"].as_str().unwrap_or_default();
+    let key = core.agents.sessions.canonical(key);
+    Ok(json!({"card": commands::card::of(core, &key, true)}))
 }
 
 impl Gateway for Inside {

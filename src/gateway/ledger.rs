@@ -94,7 +94,7 @@ impl Ledger {
 
     pub fn began(&self, id: &str, kind: Kind) {
         let asked = match kind {
-            Kind::Chat => "chat",
+            Kind::Chat | Kind::Command => "chat",
             Kind::Agent => "agent",
             _ => return,
         };
@@ -111,7 +111,7 @@ impl Ledger {
     }
 
     pub fn ended(&self, id: &str, kind: Kind, error: Option<&str>) {
-        if !matches!(kind, Kind::Chat | Kind::Agent) {
+        if kind == Kind::Heartbeat {
             return;
         }
         self.write(

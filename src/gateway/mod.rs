@@ -6,6 +6,7 @@ pub mod approvals;
 pub mod auth;
 pub mod broadcast;
 pub mod clock;
+mod commands;
 pub mod connect;
 pub mod connection;
 pub mod core;

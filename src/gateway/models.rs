@@ -72,6 +72,11 @@ impl Chain {
         Ok(chain)
     }
 
+    /// Where the key of a target is from.
+    pub fn source(&self, at: usize) -> Option<&Source> {
+        self.sources.get(at)?.as_ref()
+    }
+
     fn push(&mut self, choice: Choice) {
         self.sources.push(choice.source);
         self.targets.push(choice.target);

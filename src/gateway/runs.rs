@@ -63,6 +63,8 @@ pub enum Kind {
     /// `chat.send`: can be stopped by session.
     Chat,
     Agent,
+    /// A command of a person's: no turn, and nothing waits for it.
+    Command,
     /// A heartbeat: clients see it as a run, not as a chat.
     Heartbeat,
 }
@@ -184,6 +186,13 @@ impl Runs {
             .filter(|run| run.key == key)
             .cloned()
             .collect()
+    }
+
+    /// Those of them that talk to a model.
+    pub fn turns_of(&self, key: &str) -> Vec<Arc<Run>> {
+        let mut runs = self.of_session(key);
+        runs.retain(|run| run.kind != Kind::Command);
+        runs
     }
 
     pub fn count(&self) -> usize {

@@ -3,11 +3,14 @@
 use super::broadcast::Client;
 use super::core::Core;
 use super::runs::Verbose;
+use super::session_patch::Patch;
 use crate::agent::sending;
 use crate::base::{id, time};
 use crate::session::{Entry, Error, reset};
+use crate::wire::gateway::frame::RpcError;
 use crate::wire::message::text_in;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Messages looked at for the last reply: a turn may call many tools after it spoke.
@@ -72,6 +75,51 @@ pub fn seat(entry: &mut Entry, channel: &str) {
     }
     if entry.last_channel.is_none() {
         entry.set_route(Some(channel), None, None, None);
+    }
+}
+
+/// Changes a session as `sessions.patch` asks, or says what of it does not fit.
+pub fn patch(core: &Core, key: &str, params: &Map<String, Value>) -> Result<Arc<Entry>, RpcError> {
+    let store = &core.agents.sessions;
+    let agent_id = store.agent_of(key);
+    let config = core.config.current();
+    let patch = Patch {
+        config: &config,
+        agent_id: &agent_id,
+        key,
+        params,
+    };
+    let unavailable = |err: Error| RpcError::unavailable(err.to_string());
+    let patching = &core.agents.patching;
+    let _patching = patching.lock().unwrap_or_else(PoisonError::into_inner);
+    // Tried on a copy first: a refused patch must not make an entry.
+    let mut tried = store.entry(key).map_err(unavailable)?.unwrap_or_default();
+    patch
+        .apply(Arc::make_mut(&mut tried))
+        .map_err(RpcError::invalid)?;
+    if let Some(label) = tried
+        .label
+        .as_deref()
+        .filter(|_| params.get("label").is_some_and(Value::is_string))
+    {
+        let same = store.by_label(label).map_err(unavailable)?;
+        if same.iter().any(|(other, _)| **other != *key) {
+            return Err(RpcError::invalid(format!("label already in use: {label}")));
+        }
+    }
+    let mut refused = None;
+    let entry = store.patch(key, |entry| {
+        if entry.session_id.is_none() {
+            entry.session_id = Some(id::uuid());
+        }
+        entry.updated_at = Some(time::now_ms());
+        // The entry may be another than the one it was tried on; then this can fail.
+        refused = patch.apply(entry).err();
+    });
+    match (entry, refused) {
+        (Err(err), _) => Err(unavailable(err)),
+        (Ok(_), Some(why)) => Err(RpcError::invalid(why)),
+        (Ok(entry), None) => Ok(entry),
     }
 }
 

@@ -303,7 +303,6 @@ fn ask(
         thinking: "off",
         session_id: "scan",
         max_tokens: Some(max_tokens),
-        must_call: !tools.is_empty(),
     };
     let began = Instant::now();
     let answer = within(patience, |cancel| {

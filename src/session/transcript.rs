@@ -222,16 +222,21 @@ impl Store {
             Some(label) => format!("[{label}]\n\n{text}"),
             None => text.to_string(),
         };
+        let cwd = std::env::current_dir().unwrap_or_default();
+        self.say(&Opening::new(key, id, &cwd), &text)
+    }
+
+    /// Adds words that no model said; creates the transcript when needed.
+    pub fn say(self: &Arc<Store>, opening: &Opening, text: &str) -> Result<String, Error> {
         let mut message = conversation::spoken(
-            text,
+            text.into(),
             "openai-responses",
             "openclaw",
             "chat-inject",
             time::now_ms(),
         );
         message.stop_reason = StopReason::Injected;
-        let cwd = std::env::current_dir().unwrap_or_default();
-        self.add(&Opening::new(key, id, &cwd), Message::Assistant(message))
+        self.add(opening, Message::Assistant(message))
     }
 
     /// Records text that was sent to a chat outside a run; creates the transcript when needed.

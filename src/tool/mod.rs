@@ -23,6 +23,7 @@ pub mod policy;
 pub mod process;
 pub mod read;
 pub mod search;
+pub mod session_status;
 pub mod sessions;
 pub mod validate;
 pub mod web;
@@ -71,6 +72,7 @@ static TABLE: &[Tool] = &[
     sessions::history::TOOL,
     sessions::send::TOOL,
     sessions::spawn::TOOL,
+    session_status::TOOL,
     web::SEARCH,
     web::FETCH,
     memory::search::TOOL,

@@ -518,7 +518,7 @@ mod tests {
                       "byProvider": {"fake": {"deny": ["edit"]}}},
             "agents": {"list": [{"id": "main", "tools": {"deny": ["write"]}}]},
         });
-        assert_eq!(given(value, KEY), ["read"]);
+        assert_eq!(given(value, KEY), ["read", "session_status"]);
     }
 
     /// What the original's evaluation gives, level by level: a configuration, a session, tools

@@ -29,11 +29,6 @@ static TURN: Mutex<()> = Mutex::new(());
 static SHARED: OnceLock<Result<u16, String>> = OnceLock::new();
 /// The same model, asked for vectors: llama.cpp does either, not both.
 static EMBEDDER: OnceLock<Result<u16, String>> = OnceLock::new();
-/// Starts the model's own server with a template that knows tools.
-const TOOLS_SOURCE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/fixtures/model/serve_tools.py"
-);
 const EMBEDDER_SOURCE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/fixtures/memory/embed.py"
@@ -58,9 +53,7 @@ pub fn shared() -> Result<u16, String> {
 
 fn start() -> Result<u16, String> {
     let (local, settings) = installed()?;
-    let mut argv = local.worker(&settings).argv;
-    argv.insert(1, TOOLS_SOURCE.into());
-    run(argv)?;
+    run(local.worker(&settings).argv)?;
     local_model::wait(&settings).map_err(|err| err.to_string())?;
     Ok(settings.port)
 }

@@ -31,6 +31,8 @@ pub struct Skill {
     pub homepage: Option<String>,
     /// Whether the model is told of it; people can still ask for it by name.
     pub for_model: bool,
+    /// Whether people have a command for it.
+    pub for_people: bool,
     pub meta: Meta,
 }
 
@@ -113,6 +115,7 @@ impl Skill {
             file,
             homepage: text(front.get("homepage")),
             for_model: front.get("disable-model-invocation") != Some(&Value::Bool(true)),
+            for_people: front.get("user-invocable") != Some(&Value::Bool(false)),
             meta: match &meta["openclaw"] {
                 Value::Object(own) => Meta::of(own),
                 _ => Meta::default(),

@@ -42,8 +42,6 @@ pub trait Memory: Record {
 /// The tools of this run.
 pub trait Toolbox: Sync {
     fn specs(&self) -> &[ToolSpec];
-    /// Of `specs`, those of which the turn's first answer shall call one; mostly none.
-    fn owed(&self) -> &[ToolSpec];
     /// Runs a call, or says why not; cancelling ends it early.
     fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran;
 }
@@ -151,8 +149,6 @@ struct Run<'t, 'p> {
     thinking: &'t str,
     /// The model has been asked and has not answered.
     asking: bool,
-    /// An answer that calls one of the tools owed has not come yet.
-    owes: bool,
 }
 
 /// How one model's part of a run ended.
@@ -168,7 +164,6 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
     let started = now_ms();
     let mut run = Run {
         turn,
-        owes: !parts.tools.owed().is_empty(),
         parts,
         own: 0,
         shown: 0,
@@ -283,11 +278,6 @@ impl Run<'_, '_> {
                 levels.push(level);
                 continue;
             }
-            // A service that cannot be made to: it has been asked to in words, too.
-            if self.owes && error.message.contains("tool_choice") {
-                self.owes = false;
-                continue;
-            }
             tries += 1;
             match failover::decide(&error, tries, more, self.turn.patience) {
                 Step::Retry(wait) => {
@@ -314,7 +304,6 @@ impl Run<'_, '_> {
                 Ok(answer) => answer,
                 Err(stop) => return stop,
             };
-            self.owes = false;
             self.usage = answer.usage.clone();
             let thought = self.turn.reasoning.then(|| thinking_of(&answer.content));
             self.said.reasoning = thought;

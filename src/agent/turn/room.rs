@@ -7,8 +7,8 @@ use super::super::event::Event;
 use super::super::history;
 use super::super::prompt::Prompt;
 use super::super::trim::Force;
-use super::{Run, Stop, ask, pause};
-use crate::model::{Class, Error, Target, ToolSpec};
+use super::{Run, Stop, pause};
+use crate::model::{Class, Error, Target};
 use std::time::Duration;
 
 /// Compactions of one run: after the second there is little left to summarise.
@@ -111,9 +111,16 @@ impl Run<'_, '_> {
 
     /// Characters of a request besides its messages.
     fn overhead(&self, prompt: &Prompt) -> usize {
-        let size = |tool: &ToolSpec| tool.description.len() + history::value_size(&tool.parameters);
-        let tools = ask::offered(self.parts.tools, self.owes, prompt);
-        let tools: usize = tools.iter().map(size).sum();
+        let tools: usize = match prompt.reduced {
+            true => 0,
+            false => self
+                .parts
+                .tools
+                .specs()
+                .iter()
+                .map(|tool| tool.description.len() + history::value_size(&tool.parameters))
+                .sum(),
+        };
         prompt.text.len() + tools
     }
 

@@ -308,6 +308,7 @@ fn turn(job: Job, flight: Flight) {
             thinking: thinking.as_deref().and_then(inbound::thinking_level),
             model,
             extra: None,
+            hints: Default::default(),
             api: turns::Api::default(),
             channel: None,
             timeout,

@@ -240,6 +240,7 @@ impl Plan {
                 extra: None,
                 channel: None,
                 timeout: turns::default_timeout(&config),
+                hints: Default::default(),
                 api: turns::Api::default(),
                 lane: MAIN.into(),
                 run: run.clone(),

@@ -56,6 +56,7 @@ pub fn run(core: &Arc<Core>, config: &Arc<Snapshot>, event: &Event) -> Result<()
             text,
             images: Vec::new(),
             thinking: None,
+            hints: Default::default(),
             model: None,
             extra: None,
             channel: None,

@@ -125,6 +125,7 @@ fn try_start(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
                 Some(0) => turns::NO_LIMIT,
                 Some(seconds) => Duration::from_secs(seconds).min(turns::NO_LIMIT),
             },
+            hints: Default::default(),
             api: turns::Api::default(),
             lane: params.lane.unwrap_or_default(),
             run,

@@ -1,9 +1,10 @@
 //! `chat.send`, `chat.abort`, `chat.history`, `chat.inject`: what chat windows use.
 
 use super::{Answer, Call};
-use crate::agent::inbound;
-use crate::agent::queue::{Mode, Settings, Wish};
+use crate::agent::queue::{Mode, Settings};
+use crate::agent::{self, inbound};
 use crate::gateway::broadcast::{Client, Rules};
+use crate::gateway::commands::{self, Asked, Hints, Plan, Reply};
 use crate::gateway::core::Core;
 use crate::gateway::dedupe::Stored;
 use crate::gateway::hooks;
@@ -49,20 +50,43 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     let config = core.config.current();
     let store = &core.agents.sessions;
     let key = store.canonical(&params.session_key);
-    if sessions::is_blocked(core, &key).map_err(unavailable)? {
+    let sender = sender(call.client);
+    let asked = Asked {
+        core,
+        client: call.client,
+        key: &key,
+        channel: CHANNEL,
+        sender: &sender,
+        config: config.clone(),
+    };
+    let renewal = renewal(&asked, &params.message);
+    let plan = match &renewal {
+        Some(renewal) => Plan::Turn {
+            text: renewal.text.clone(),
+            hints: Hints::default(),
+        },
+        None => asked.plan(&params.message).map_err(RpcError::invalid)?,
+    };
+    // Whoever may not be answered can still be told to answer.
+    let is_turn = matches!(plan, Plan::Turn { .. });
+    if is_turn && sessions::is_blocked(core, &key).map_err(unavailable)? {
         return Err(RpcError::invalid("send blocked by session policy"));
     }
-    if inbound::is_stop(&params.message) {
+    if is_stop(&params.message) {
         queue::clear(core, &key);
         subagents::stop_for(core, &key);
         let stopped = abort_session(core, &key, "stop");
-        hooks::command(core, command("stop", &key, call, None));
+        hooks::command(core, command_event("stop", &key, call, None));
         return Ok(Answer::ok(&stopped));
     }
     let id = params.idempotency_key.as_str();
     if let Some(kept) = core.dedupe.get(KEPT, id) {
         return Ok(kept.into());
     }
+    let (text, hints) = match plan {
+        Plan::Turn { text, hints } => (text, hints),
+        plan => return command(&asked, call, &params, &plan),
+    };
     let limit = match params.timeout_ms.map(millis) {
         Some(Duration::ZERO) => turns::NO_LIMIT,
         Some(limit) => limit,
@@ -70,11 +94,20 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     };
     let mut run = runs::Run::new(id, &params.session_key, &key, Kind::Chat);
     run.watcher = sessions::watcher(call.client);
-    run.verbose = sessions::verbose(core, &key);
-    run.sender = Some(sender(call.client));
+    run.verbose = hints
+        .verbose()
+        .unwrap_or_else(|| sessions::verbose(core, &key));
+    run.sender = Some(sender.clone());
     run.expires = Some(Instant::now() + (limit + EXPIRY_SLACK).clamp(EXPIRY_MIN, EXPIRY_MAX));
     let run = Arc::new(run);
-    let renews = inbound::reset(&params.message).is_some();
+    let words = Words {
+        text,
+        thinking: thinking(&params),
+        hints,
+    };
+    if words.hints.status {
+        show_status(core, &key, &params.session_key);
+    }
     match core.agents.queues.admit(core, &run) {
         Admission::Known => {
             return Ok(Answer::ok(&Sent {
@@ -85,36 +118,23 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
         }
         Admission::Free => {}
         // The new conversation begins when the turn of the old one is over.
-        Admission::Busy if renews => {}
+        Admission::Busy if renewal.is_some() => {}
         Admission::Busy => {
-            let settings = queue::settings(core, &key, CHANNEL, Wish::default());
+            let settings = queue::settings(core, &key, CHANNEL, words.hints.queue);
             if settings.mode != Mode::Interrupt {
-                return wait(core, call, &params, &run, images, &settings);
+                return wait(core, call, words, &run, images, &settings);
             }
-            for other in core.agents.runs.of_session(&key) {
+            for other in core.agents.runs.turns_of(&key) {
                 if other.id != run.id {
                     core.agents.runs.abort(&core.clients, &other, "stop");
                 }
             }
         }
     }
-    // A new session keeps its key and the person's settings; the old transcript stays on disk.
-    let (message, renewed) = match inbound::reset(&params.message) {
-        None => (params.message.as_str(), Ok(())),
-        Some(rest) => {
-            let message = if rest.is_empty() {
-                inbound::GREET
-            } else {
-                rest
-            };
-            let before = store.entry(&key).ok().flatten();
-            let renewed = store.reset(&key).map(|_| ());
-            if renewed.is_ok() {
-                let action = inbound::reset_word(&params.message);
-                hooks::command(core, command(action, &key, call, before));
-            }
-            (message, renewed)
-        }
+    // A new session keeps its key; the old transcript stays on disk.
+    let renewed = match &renewal {
+        None => Ok(()),
+        Some(renewal) => renew(core, &key, call, renewal),
     };
     let touched = renewed.and_then(|()| {
         sessions::touch(core, &key, Touch::Chat, |entry| {
@@ -131,7 +151,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     };
     let zone = config.config.agents.defaults.user_timezone.clone();
     let now = crate::base::time::now_ms();
-    let stamped = inbound::stamped(message, now, zone.as_deref());
+    let stamped = inbound::stamped(&words.text, now, zone.as_deref());
     let (accepter, closer) = (call.responder(), call.responder());
     let (accepted_id, ended_id, keeper) = (id.to_string(), id.to_string(), core.clone());
     turns::start(
@@ -142,7 +162,8 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             listed: true,
             text: inbound::with_message_id(&stamped, id),
             images,
-            thinking: thinking(&params),
+            thinking: words.thinking,
+            hints: words.hints,
             model: None,
             extra: None,
             channel: Some(CHANNEL.into()),
@@ -175,12 +196,118 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     Ok(Answer::Later)
 }
 
+/// What the model is to read, and how.
+struct Words {
+    text: String,
+    thinking: Option<&'static str>,
+    hints: Hints,
+}
+
+/// A message that begins a new session.
+struct Renewal {
+    /// For the hooks.
+    action: &'static str,
+    /// For the model.
+    text: String,
+    /// Chosen with it.
+    model: Option<String>,
+}
+
+fn renewal(asked: &Asked, message: &str) -> Option<Renewal> {
+    let triggers = &asked.config.value["session"]["resetTriggers"];
+    let triggers: Option<Vec<&str>> = triggers
+        .as_array()
+        .map(|list| list.iter().filter_map(serde_json::Value::as_str).collect());
+    let rest = inbound::reset(message, triggers.as_deref().unwrap_or(&inbound::RESETS))?;
+    let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let model = asked.model(word);
+    let rest = if model.is_some() { behind.trim() } else { rest };
+    Some(Renewal {
+        action: inbound::reset_word(message),
+        text: if rest.is_empty() {
+            inbound::GREET
+        } else {
+            rest
+        }
+        .to_string(),
+        model,
+    })
+}
+
+/// What was set for the old conversation goes with it.
+fn renew(core: &Arc<Core>, key: &str, call: &Call, renewal: &Renewal) -> Result<(), Error> {
+    let store = &core.agents.sessions;
+    let before = store.entry(key)?;
+    store.update(key, |entry| entry.renew(crate::base::time::now_ms()))?;
+    hooks::command(core, command_event(renewal.action, key, call, before));
+    if let Some(model) = &renewal.model {
+        let params = serde_json::Map::from_iter([("model".to_string(), model.as_str().into())]);
+        if let Err(error) = sessions::patch(core, key, &params) {
+            log::warn!(
+                "the model of the new session {key} was not set: {}",
+                error.message
+            );
+        }
+    }
+    Ok(())
+}
+
+fn is_stop(message: &str) -> bool {
+    let named = agent::command::parse(message);
+    inbound::is_stop(message) || named.is_some_and(|(command, _)| command.name == "stop")
+}
+
+/// A command, or settings: acknowledged, done, and its answer is the run's only event.
+fn command(
+    asked: &Asked,
+    call: &Call,
+    params: &SendParams,
+    plan: &Plan,
+) -> Result<Answer, RpcError> {
+    let core = asked.core;
+    let id = params.idempotency_key.as_str();
+    let run = Arc::new(Run::new(id, &params.session_key, asked.key, Kind::Command));
+    let sent = |status| Sent {
+        run_id: id,
+        status,
+        summary: None,
+    };
+    if !core.agents.runs.begin(&run) {
+        return Ok(Answer::ok(&sent("in_flight")));
+    }
+    let session_id = match commands::seat(core, asked.key, CHANNEL) {
+        Ok(session_id) => session_id,
+        Err(err) => {
+            core.agents.runs.withdraw(&run);
+            return Err(unavailable(err));
+        }
+    };
+    call.responder().ok(&sent("started"));
+    commands::run(asked, plan, Reply::new(core, &run, KEPT, session_id));
+    Ok(Answer::Later)
+}
+
+/// The card, for a message that asks for it beside other things.
+fn show_status(core: &Core, key: &str, shown_key: &str) {
+    let card = commands::card::of(core, key, false);
+    let event = chat::Event {
+        run_id: &format!("status-{}", crate::base::id::short()),
+        session_key: shown_key,
+        seq: 0,
+        state: "final",
+        message: Some(Said::injected(&card, crate::base::time::now_ms())),
+        error_message: None,
+        stop_reason: None,
+    };
+    core.clients.broadcast("chat", &event, Rules::ALL);
+}
+
 /// The session is busy: the message is in its queue or its running turn when this returns, and the
 /// request's own run is over. What becomes of it is told under other run ids.
 fn wait(
     core: &Arc<Core>,
     call: &Call,
-    params: &SendParams,
+    words: Words,
     run: &Arc<Run>,
     images: Vec<Block>,
     settings: &Settings,
@@ -188,19 +315,20 @@ fn wait(
     let config = core.config.current();
     let zone = config.config.agents.defaults.user_timezone.as_deref();
     let now = crate::base::time::now_ms();
-    let stamped = inbound::stamped(&params.message, now, zone);
+    let stamped = inbound::stamped(&words.text, now, zone);
     let record = Record {
         key: run.key.clone(),
-        shown_key: params.session_key.clone(),
+        shown_key: run.shown_key.clone(),
         id: run.id.clone(),
         text: inbound::with_message_id(&stamped, &run.id),
-        words: params.message.clone(),
+        words: words.text,
         images,
         // Whoever reads along in the page sees each answer for itself.
         route: None,
         channel: CHANNEL.into(),
         sender: run.sender.clone(),
-        thinking: thinking(params).map(String::from),
+        thinking: words.thinking.map(String::from),
+        hints: words.hints,
         tries: 0,
     };
     let taken = queue::take(core, &record, run.watcher.as_deref(), settings);
@@ -278,7 +406,8 @@ pub fn abort(core: &Arc<Core>, call: &Call) -> Answer {
     let Some(id) = params.run_id else {
         return Answer::ok(&abort_session(core, &key, "rpc"));
     };
-    let run = core.agents.runs.get(&id).filter(|r| r.kind == Kind::Chat);
+    let stoppable = |run: &Arc<Run>| matches!(run.kind, Kind::Chat | Kind::Command);
+    let run = core.agents.runs.get(&id).filter(stoppable);
     let Some(run) = run else {
         let waited = queue::remove(core, &key, &id);
         return Answer::ok(&aborted(if waited { vec![id] } else { Vec::new() }));
@@ -291,7 +420,7 @@ pub fn abort(core: &Arc<Core>, call: &Call) -> Answer {
 }
 
 /// A command of a chat window's, for the hooks.
-fn command<'a>(
+fn command_event<'a>(
     action: &'static str,
     key: &'a str,
     call: &'a Call,

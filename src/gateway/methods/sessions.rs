@@ -6,10 +6,9 @@
 //! reset leaves a run to end in the conversation it belongs to.
 
 use super::{Answer, Call};
-use crate::base::id;
 use crate::base::time::now_ms;
 use crate::gateway::core::Core;
-use crate::gateway::session_patch::{Patch, next_model};
+use crate::gateway::session_patch::next_model;
 use crate::gateway::{models, queue, sessions};
 use crate::session::history::Preview;
 use crate::session::{ACTIVE_PATIENCE, Entry, Error, Filter, Named, Shortened, key};
@@ -19,7 +18,7 @@ use crate::wire::gateway::sessions::{
     Patched, PreviewParams, Previews, Reset, ResolveParams, Resolved, ResolvedModel, Row,
 };
 use serde_json::{Map, Value};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// Sessions whose titles and last messages are read from their files; the rest of a longer list
 /// goes without, so that one request cannot open thousands of files.
@@ -267,46 +266,12 @@ pub fn patch(core: &Arc<Core>, call: &Call) -> Answer {
 
 fn try_patch(core: &Core, call: &Call) -> Result<Answer, RpcError> {
     let key = key_of(core, call.params)?;
+    let none = Map::new();
+    let params = call.params.as_object().unwrap_or(&none);
+    let entry = sessions::patch(core, &key, params)?;
     let store = &core.agents.sessions;
     let agent_id = store.agent_of(&key);
     let config = core.config.current();
-    let none = Map::new();
-    let patch = Patch {
-        config: &config,
-        agent_id: &agent_id,
-        key: &key,
-        params: call.params.as_object().unwrap_or(&none),
-    };
-    let patching = &core.agents.patching;
-    let _patching = patching.lock().unwrap_or_else(PoisonError::into_inner);
-    // Tried on a copy first: a refused patch must not make an entry.
-    let mut tried = store.entry(&key).map_err(unavailable)?.unwrap_or_default();
-    patch
-        .apply(Arc::make_mut(&mut tried))
-        .map_err(RpcError::invalid)?;
-    if let Some(label) = tried
-        .label
-        .as_deref()
-        .filter(|_| call.params["label"].is_string())
-    {
-        let same = store.by_label(label).map_err(unavailable)?;
-        if same.iter().any(|(other, _)| **other != *key) {
-            return Err(RpcError::invalid(format!("label already in use: {label}")));
-        }
-    }
-    let mut refused = None;
-    let entry = store.patch(&key, |entry| {
-        if entry.session_id.is_none() {
-            entry.session_id = Some(id::uuid());
-        }
-        entry.updated_at = Some(now_ms());
-        // The entry may be another than the one it was tried on; then this can fail.
-        refused = patch.apply(entry).err();
-    });
-    let entry = entry.map_err(unavailable)?;
-    if let Some(why) = refused {
-        return Err(RpcError::invalid(why));
-    }
     let model = next_model(&config, &agent_id, &entry);
     Ok(Answer::ok(&Patched {
         ok: true,

@@ -4,6 +4,7 @@
 
 use super::super::spool::{self, Spooled};
 use crate::config::Paths;
+use crate::gateway::commands::Hints;
 use crate::tool::approve::Sender;
 use crate::wire::message::Block;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct Record {
     pub sender: Option<Sender>,
     #[serde(default)]
     pub thinking: Option<String>,
+    /// Settings of this message alone.
+    #[serde(default)]
+    pub hints: Hints,
     /// Cores that have taken it up without bringing it to its transcript.
     #[serde(default)]
     pub tries: u32,

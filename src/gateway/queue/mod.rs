@@ -12,6 +12,7 @@ pub use kept::Record;
 pub use steering::Steering;
 
 use super::clock::Alarm;
+use super::commands::Hints;
 use super::core::Core;
 use super::runs::{Kind, Run};
 use super::sessions::{self, Touch};
@@ -59,6 +60,7 @@ pub struct Load {
     watcher: Option<String>,
     sender: Option<Sender>,
     thinking: Option<&'static str>,
+    hints: Hints,
 }
 
 /// How a new run finds its session.
@@ -90,7 +92,7 @@ impl Queues {
             return Admission::Known;
         }
         let waits = state.sessions.contains_key(&run.key);
-        let others = runs.of_session(&run.key);
+        let others = runs.turns_of(&run.key);
         let mut others = others.iter().filter(|other| other.id != run.id);
         match waits || others.any(|other| !other.is_told() || other.steering.holds()) {
             true => Admission::Busy,
@@ -171,6 +173,7 @@ fn of_record(kept: Spooled, record: &Record, watcher: Option<&str>) -> Item<Load
             watcher: watcher.map(String::from),
             sender: record.sender.clone(),
             thinking: record.thinking.as_deref().and_then(inbound::thinking_level),
+            hints: record.hints.clone(),
         },
     }
 }
@@ -178,7 +181,7 @@ fn of_record(kept: Spooled, record: &Record, watcher: Option<&str>) -> Item<Load
 /// Whether a running turn takes the message.
 fn steer(core: &Core, record: &Record, watcher: Option<&str>) -> Result<bool, String> {
     let mut item = item(core, record, watcher)?;
-    for run in core.agents.runs.of_session(&record.key) {
+    for run in core.agents.runs.turns_of(&record.key) {
         // Nobody reads what a heartbeat answers.
         if run.kind == Kind::Heartbeat {
             continue;
@@ -224,7 +227,7 @@ fn push(core: &Core, key: &str, item: Item<Load>, settings: &Settings) -> Result
 pub fn clear(core: &Core, key: &str) -> usize {
     let waiting = core.agents.queues.lock().sessions.remove(key);
     let mut gone = waiting.map(|mut w| w.queue.clear()).unwrap_or_default();
-    for run in core.agents.runs.of_session(key) {
+    for run in core.agents.runs.turns_of(key) {
         gone.append(&mut run.steering.close());
     }
     let count = gone.len();
@@ -294,7 +297,7 @@ fn next(core: &Arc<Core>, key: &str) {
     let verbose = sessions::verbose(core, key);
     let (batch, run) = {
         let mut state = core.agents.queues.lock();
-        let busy = !core.agents.runs.of_session(key).is_empty();
+        let busy = !core.agents.runs.turns_of(key).is_empty();
         let Some(waiting) = state.sessions.get_mut(key).filter(|_| !busy) else {
             return;
         };
@@ -312,7 +315,7 @@ fn next(core: &Arc<Core>, key: &str) {
         let last = &batch.items[batch.items.len() - 1].load;
         let mut run = Run::new(&id::uuid(), &last.shown_key, key, Kind::Chat);
         run.watcher.clone_from(&last.watcher);
-        run.verbose = verbose;
+        run.verbose = last.hints.verbose().unwrap_or(verbose);
         run.sender.clone_from(&last.sender);
         let run = Arc::new(run);
         core.agents.runs.begin(&run);
@@ -350,6 +353,8 @@ fn begin(
         }
         thinking = item.load.thinking.or(thinking);
     }
+    // Of several answered together the last decides.
+    let hints = batch.items[batch.items.len() - 1].load.hints.clone();
     images.truncate(MAX_IMAGES);
     let config = core.config.current();
     let kept: Vec<Spooled> = batch.items.into_iter().map(|item| item.load.kept).collect();
@@ -363,6 +368,7 @@ fn begin(
             text: batch.text,
             images,
             thinking,
+            hints,
             model: None,
             extra: None,
             channel: Some(channel),

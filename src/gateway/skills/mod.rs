@@ -22,6 +22,11 @@ const JUDGED_FOR: Duration = Duration::from_secs(30);
 /// Agents whose usable skills are remembered.
 const MAX_JUDGED: usize = 16;
 
+/// Longest name of a skill's command; the shortest limit among channels.
+const COMMAND_CHARS: usize = 32;
+/// Commands of skills; more cannot be shown anywhere.
+const MAX_COMMANDS: usize = 200;
+
 /// The skills found and judged lately.
 #[derive(Default)]
 pub struct Skills {
@@ -89,6 +94,48 @@ pub fn usable(core: &Core, config: &Snapshot, agent_id: &str) -> Arc<Usable> {
     };
     judged.insert(agent_id.to_string(), entry);
     usable
+}
+
+/// The skills people have commands for, by the name of the command.
+pub fn commands(core: &Core, config: &Snapshot, agent_id: &str) -> Vec<(String, Skill)> {
+    let skills = all(core, config, agent_id);
+    let only = allowed(config, agent_id);
+    let mut named: Vec<(String, Skill)> = Vec::new();
+    for skill in Gate::new(config).eligible(&skills) {
+        let mine = only
+            .as_ref()
+            .is_none_or(|only| only.contains(&skill.name.as_str()));
+        if !mine || !skill.for_people || named.len() >= MAX_COMMANDS {
+            continue;
+        }
+        let base = command_name(&skill.name);
+        let taken = |name: &String| named.iter().any(|(other, _)| other == name);
+        let mut name = base.clone();
+        for n in 2.. {
+            if !taken(&name) {
+                break;
+            }
+            let suffix = format!("_{n}");
+            let most = COMMAND_CHARS - suffix.len();
+            name = format!("{}{suffix}", &base[..base.len().min(most)]);
+        }
+        named.push((name, skill.clone()));
+    }
+    named
+}
+
+/// A skill's name as a command: lower case, digits and `_`.
+pub fn command_name(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.trim().to_lowercase().chars() {
+        match c {
+            'a'..='z' | '0'..='9' => out.push(c),
+            _ if out.ends_with('_') || out.is_empty() => {}
+            _ => out.push('_'),
+        }
+    }
+    out.truncate(COMMAND_CHARS);
+    out.trim_end_matches('_').to_string()
 }
 
 /// `agents.list[].skills`: the only ones an agent may use; an empty list means none.

@@ -20,12 +20,14 @@ use crate::base::cancel::Cancel;
 use crate::base::id;
 use crate::base::time::now_ms;
 use crate::session::ACTIVE_PATIENCE;
-use book::{Book, Outcome, Record};
+use book::{Book, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+pub use book::Record;
 
 /// Children of one session that have not ended: a model that starts tasks in a circle is stopped
 /// here, long before the lanes are full.
@@ -379,37 +381,48 @@ fn delete(core: &Core, run_id: &str, child: &str) {
     book.save_or_log();
 }
 
+/// The children of a session, the oldest first.
+pub fn of(core: &Core, requester: &str) -> Vec<Record> {
+    let mut state = core.subagents.lock();
+    if state.book.is_none() && !book::path(&core.config.paths().state).exists() {
+        return Vec::new();
+    }
+    let records = state.book(core).records.iter();
+    let mut mine: Vec<Record> = records
+        .filter(|record| record.requester_session_key == requester)
+        .cloned()
+        .collect();
+    mine.sort_by_key(|record| record.created_at);
+    mine
+}
+
 /// Stops the children of a session that are at work; nobody wants to hear of them any more. How
 /// many there were.
 pub fn stop_for(core: &Core, requester: &str) -> usize {
-    let stopped: Vec<String> = {
+    let open = of(core, requester)
+        .into_iter()
+        .filter(|record| record.ended_at.is_none());
+    open.filter(|record| stop(core, &record.run_id)).count()
+}
+
+/// Stops one; whether it was at work.
+pub fn stop(core: &Core, run_id: &str) -> bool {
+    {
         let mut state = core.subagents.lock();
-        if state.book.is_none() && !book::path(&core.config.paths().state).exists() {
-            return 0;
-        }
         let book = state.book(core);
+        let open = book.find(run_id).filter(|record| record.ended_at.is_none());
+        let Some(record) = open else { return false };
         let now = now_ms();
-        let mut stopped = Vec::new();
-        for record in &mut book.records {
-            if record.requester_session_key == requester && record.ended_at.is_none() {
-                record.ended_at = Some(now);
-                record.outcome = Some(Outcome::new("error", Some(STOPPED)));
-                record.cleanup_handled = true;
-                record.cleanup_completed_at = Some(now);
-                stopped.push(record.run_id.clone());
-            }
-        }
-        if !stopped.is_empty() {
-            book.save_or_log();
-        }
-        stopped
-    };
-    for id in &stopped {
-        if let Some(run) = core.agents.runs.get(id) {
-            core.agents.runs.abort(&core.clients, &run, "stop");
-        }
+        record.ended_at = Some(now);
+        record.outcome = Some(Outcome::new("error", Some(STOPPED)));
+        record.cleanup_handled = true;
+        record.cleanup_completed_at = Some(now);
+        book.save_or_log();
     }
-    stopped.len()
+    if let Some(run) = core.agents.runs.get(run_id) {
+        core.agents.runs.abort(&core.clients, &run, "stop");
+    }
+    true
 }
 
 /// Goes on with what an earlier core left.

@@ -78,13 +78,6 @@ impl Toolbox for Bench<'_> {
         &self.specs
     }
 
-    fn owed(&self) -> &[ToolSpec] {
-        match self.flight.api.must_call {
-            true => &self.specs[self.tools.len()..],
-            false => &[],
-        }
-    }
-
     fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
         let flight = self.flight;
         if flight.api.tools.iter().any(|tool| tool.name == call.name) {

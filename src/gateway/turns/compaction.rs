@@ -66,7 +66,7 @@ pub fn ask(
     focus: Option<String>,
     answer: impl FnOnce(String) + Send + 'static,
 ) {
-    for run in core.agents.runs.of_session(key) {
+    for run in core.agents.runs.turns_of(key) {
         core.agents.runs.abort(&core.clients, &run, "compact");
     }
     let answer = move |done: Result<Done, String>| {

@@ -7,6 +7,7 @@ pub mod compaction;
 mod patience;
 mod tape;
 
+use super::commands::Hints;
 use super::core::Core;
 use super::hooks;
 use super::models::{self, Chain};
@@ -65,6 +66,8 @@ pub struct Start {
     pub images: Vec<Block>,
     /// For this run only.
     pub thinking: Option<&'static str>,
+    /// Settings of the message, for this run only.
+    pub hints: Hints,
     /// For this run only, before the session's own.
     pub model: Option<String>,
     pub extra: Option<String>,
@@ -86,8 +89,6 @@ pub struct Api {
     /// Tools the caller runs itself. The turn ends when the model calls one; they hide ours of the
     /// same name.
     pub tools: Vec<ToolSpec>,
-    /// The first answer shall call one of them.
-    pub must_call: bool,
 }
 
 /// The limit of a run: `agents.defaults.timeoutSeconds`.
@@ -133,6 +134,7 @@ pub fn start(core: &Arc<Core>, start: Start) {
         session_id: start.session_id,
         listed: start.listed,
         thinking: start.thinking,
+        hints: start.hints,
         model: start.model,
         extra: start.extra,
         channel: start.channel,
@@ -175,6 +177,7 @@ struct Flight {
     message: Message,
     workspace: PathBuf,
     thinking: Option<&'static str>,
+    hints: Hints,
     model: Option<String>,
     extra: Option<String>,
     channel: Option<String>,
@@ -367,7 +370,9 @@ impl Flight {
         let transcript = agents.sessions.transcript(&opening).map_err(text)?;
         let mut memory = Tape { transcript };
         let entry = agents.sessions.entry(&self.run.key).map_err(text)?;
-        let entry = entry.filter(|_| self.listed).unwrap_or_default();
+        let mut entry = entry.filter(|_| self.listed).unwrap_or_default();
+        self.hints
+            .apply(config, &self.agent_id, &self.run.key, &mut entry);
         let chain = Chain::of(
             config,
             agents.sessions.paths(),
@@ -487,6 +492,7 @@ impl Flight {
         let level = |text: Option<&String>| text.and_then(|t| inbound::thinking_level(t));
         let default = if target.reasoning { "low" } else { "off" };
         self.thinking
+            .or_else(|| self.hints.thinking())
             .or_else(|| level(entry.thinking_level.as_ref()))
             .or_else(|| level(config.config.agents.defaults.thinking_default.as_ref()))
             .unwrap_or(default)

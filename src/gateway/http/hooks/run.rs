@@ -81,6 +81,7 @@ pub fn start(core: &Arc<Core>, work: Work) -> Result<String, String> {
                 .unwrap_or_else(|| turns::default_timeout(&config))
                 .min(turns::NO_LIMIT),
             lane: lane::CRON.into(),
+            hints: Default::default(),
             api: Api::default(),
             accept: Box::new(move || {
                 let _ = accepted.send(Ok(()));

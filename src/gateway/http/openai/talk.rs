@@ -99,6 +99,7 @@ impl Talk {
                 channel: Some("webchat".into()),
                 timeout: turns::default_timeout(&core.config.current()),
                 lane: crate::agent::lane::MAIN.into(),
+                hints: Default::default(),
                 api: ask.api,
                 accept: Box::new(|| {}),
                 finish: Box::new(move |ending, _| teller.end(ending)),
