@@ -20,6 +20,7 @@ pub mod levels;
 pub mod payload;
 pub mod prompt;
 pub mod queue;
+pub mod route;
 pub mod sending;
 pub mod skills;
 pub mod trim;
