@@ -32,6 +32,7 @@ pub mod schedule;
 pub mod gateway;
 
 pub mod ops;
+pub mod tui;
 
 pub mod cli;
 pub mod ctl;

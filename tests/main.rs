@@ -55,6 +55,7 @@ mod tailscale;
 mod tidy;
 mod tls;
 mod tools;
+mod tui;
 mod turn;
 mod update;
 mod usage;

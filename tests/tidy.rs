@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["tool", "channel"],
     &["agent", "schedule"],
     &["gateway"],
-    &["ops"],
+    &["ops", "tui"],
     &["cli", "ctl"],
 ];
 

@@ -8,7 +8,7 @@ use super::output::Stopped;
 use crate::base::secret::Secret;
 use crate::base::sys::poll::{For, Poll};
 use crate::base::sys::signals::{Signal, Signals};
-use crate::base::sys::terminal::Silence;
+use crate::base::sys::terminal::Held;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -116,7 +116,7 @@ impl Ask {
         shown.map_err(Stopped::from)?;
         let stdin = io::stdin();
         let silence = match unseen {
-            true => Some(Silence::on(stdin.as_fd()).map_err(Stopped::from)?),
+            true => Some(Held::silent(stdin.as_fd()).map_err(Stopped::from)?),
             false => None,
         };
         let mut poll = Poll::new();

@@ -22,6 +22,9 @@ const MAX_MESSAGE: usize = 25 * 1024 * 1024;
 /// A command reads one answer: a small buffer is enough and is all that is held while it waits.
 const READ_BUFFER: usize = 4 * 1024;
 
+/// How long a look for what has come already may take.
+const GLANCE: Duration = Duration::from_millis(1);
+
 pub struct Client {
     socket: WebSocket<Stream>,
     target: Box<Target>,
@@ -40,7 +43,8 @@ pub struct Event {
     pub seq: Option<u64>,
 }
 
-enum Frame {
+/// What comes in, for those who have several requests under way.
+pub enum Frame {
     Event(Event),
     Answer {
         id: String,
@@ -255,7 +259,8 @@ impl Client {
         }
     }
 
-    fn send(&mut self, method: &str, params: Option<&Value>) -> Result<String, Error> {
+    /// Asks and does not wait; the answer comes as a frame with the id returned here.
+    pub fn send(&mut self, method: &str, params: Option<&Value>) -> Result<String, Error> {
         let id = id::uuid();
         let text = serde_json::to_string(&Request::new(&id, method, params))
             .expect("requests serialise to JSON");
@@ -263,6 +268,16 @@ impl Client {
             .send(Message::text(text))
             .map_err(|err| self.broken(err))?;
         Ok(id)
+    }
+
+    /// What has come already; `None` when nothing whole has. `fd` says when to look again.
+    pub fn take(&mut self) -> Result<Option<Frame>, Error> {
+        self.set_deadline(Some(Instant::now() + GLANCE));
+        match self.frame() {
+            Ok(frame) => Ok(Some(frame)),
+            Err(Error::TimedOut { .. }) => Ok(None),
+            Err(err) => Err(err),
+        }
     }
 
     fn frame(&mut self) -> Result<Frame, Error> {

@@ -13,6 +13,8 @@ pub enum Mode {
     Cli,
     /// Asks how a gateway is and leaves; counted apart from people's commands.
     Probe,
+    /// A person's screen that stays connected.
+    Ui,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,15 @@ impl Who {
         }
     }
 
+    /// The chat in a terminal.
+    pub const fn tui() -> Who {
+        Who {
+            mode: Mode::Ui,
+            scopes: &["operator.admin"],
+            caps: &["tool-events"],
+        }
+    }
+
     /// Also wants the tool events of the runs it starts.
     pub const fn with_tool_events(mut self) -> Who {
         self.caps = &["tool-events"];
@@ -51,6 +62,14 @@ impl Mode {
         match self {
             Mode::Cli => "cli",
             Mode::Probe => "probe",
+            Mode::Ui => "ui",
+        }
+    }
+
+    fn client_id(self) -> &'static str {
+        match self {
+            Mode::Cli | Mode::Probe => "cli",
+            Mode::Ui => "gateway-client",
         }
     }
 }
@@ -68,7 +87,7 @@ pub fn params(who: &Who, secrets: &Secrets, identity: Option<&Identity>, nonce: 
         "minProtocol": version::GATEWAY,
         "maxProtocol": version::GATEWAY,
         "client": {
-            "id": "cli",
+            "id": who.mode.client_id(),
             "version": "dev",
             "platform": std::env::consts::OS,
             "mode": who.mode.name(),
@@ -78,6 +97,9 @@ pub fn params(who: &Who, secrets: &Secrets, identity: Option<&Identity>, nonce: 
         "role": ROLE,
         "scopes": who.scopes,
     });
+    if who.mode == Mode::Ui {
+        params["client"]["displayName"] = json!("openclaw-tui");
+    }
     let mut auth = serde_json::Map::new();
     if let Some(token) = &secrets.token {
         auth.insert("token".into(), json!(token));
@@ -105,7 +127,8 @@ pub fn params(who: &Who, secrets: &Secrets, identity: Option<&Identity>, nonce: 
 /// The text that is signed, version 2. The password is never part of it.
 fn payload(who: &Who, secrets: &Secrets, device: &str, signed_at: u64, nonce: &str) -> String {
     format!(
-        "v2|{device}|cli|{}|{ROLE}|{}|{signed_at}|{}|{nonce}",
+        "v2|{device}|{}|{}|{ROLE}|{}|{signed_at}|{}|{nonce}",
+        who.mode.client_id(),
         who.mode.name(),
         who.scopes.join(","),
         secrets.token.as_deref().unwrap_or_default(),
@@ -125,6 +148,10 @@ mod tests {
         assert_eq!(
             payload(&Who::probe(), &secrets, "dev", 7, "n"),
             "v2|dev|cli|probe|operator|operator.admin|7|tok|n"
+        );
+        assert_eq!(
+            payload(&Who::tui(), &secrets, "dev", 7, "n"),
+            "v2|dev|gateway-client|ui|operator|operator.admin|7|tok|n"
         );
         assert_eq!(
             payload(&Who::cli(), &Secrets::default(), "dev", 7, "n"),

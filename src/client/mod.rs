@@ -19,7 +19,7 @@ mod tls;
 mod tokens;
 mod watch;
 
-pub use connection::{Client, Event};
+pub use connection::{Client, Event, Frame};
 pub use error::Error;
 pub use handshake::{Mode, Who};
 pub use identity::Identity;

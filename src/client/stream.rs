@@ -97,6 +97,7 @@ impl Stream {
         })
     }
 
+    /// For waiting; what TLS has read ahead it does not show.
     pub fn fd(&self) -> BorrowedFd<'_> {
         match &self.wire {
             Wire::Tcp(tcp) => tcp.as_fd(),

@@ -387,7 +387,7 @@ impl Supervisor {
                 self.tell(&ToCore::Reload);
             }
             Signal::Child => self.reap(),
-            Signal::Hangup | Signal::Kill => {}
+            Signal::Hangup | Signal::Kill | Signal::WindowChange => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Signals as bytes on a descriptor, so that one `poll` waits for them and for everything else.
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGWINCH};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -15,6 +15,8 @@ pub enum Signal {
     User1,
     Child,
     Kill,
+    /// The terminal has another size.
+    WindowChange,
 }
 
 impl Signal {
@@ -26,6 +28,7 @@ impl Signal {
             Signal::User1 => SIGUSR1,
             Signal::Child => SIGCHLD,
             Signal::Kill => SIGKILL,
+            Signal::WindowChange => SIGWINCH,
         }
     }
 
@@ -37,6 +40,7 @@ impl Signal {
             Signal::User1 => "SIGUSR1",
             Signal::Child => "SIGCHLD",
             Signal::Kill => "SIGKILL",
+            Signal::WindowChange => "SIGWINCH",
         }
     }
 }

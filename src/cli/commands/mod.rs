@@ -21,6 +21,7 @@ mod sessions;
 mod skills;
 mod status;
 mod system;
+mod tui;
 
 use super::Context;
 use super::failure::Failure;
@@ -74,6 +75,7 @@ pub const ROOT: Command = Command {
         skills::SPEC,
         status::SPEC,
         system::SPEC,
+        tui::SPEC,
     ],
     ..Command::NEW
 };
@@ -182,6 +184,7 @@ const ROWS: &[Row] = &[
     row("system heartbeat enable", system::enable),
     row("system heartbeat last", system::last),
     row("system presence", system::presence),
+    row("tui", tui::run),
 ];
 
 const fn row(name: &'static str, run: Run) -> Row {
