@@ -1,6 +1,6 @@
 //! Chat windows: sending, history, stop words, injected lines, two of them at once.
 
-use crate::harness::{Gateway, Setup, Ws};
+use crate::harness::{Gateway, Setup, Ws, proc};
 use serde_json::{Value, json};
 
 const MAIN: &str = "agent:main:main";
@@ -187,4 +187,34 @@ fn sessions_are_listed_previewed_and_resolved() {
     assert_eq!(previews[0]["status"], "ok");
     assert_eq!(previews[0]["items"][0]["role"], "user");
     assert_eq!(previews[1]["status"], "missing");
+}
+
+#[test]
+fn an_answer_of_a_mebibyte_arrives_whole_in_few_steps() {
+    let gateway = Gateway::with_fake_model();
+    let piece = "Sixty-three bytes of words, which a model says in one breath. \n";
+    let whole = piece.repeat(1024 * 1024 / piece.len());
+    gateway.model().say(&vec![piece; 1024 * 1024 / piece.len()]);
+    let core = gateway.core_pid();
+    let before = proc::status(core, "VmHWM");
+    let mut ws = gateway.connect();
+    ws.call("chat.send", message("much, please", "long"))
+        .unwrap();
+    let (mut said, mut told) = (String::new(), 0);
+    let last = loop {
+        let event = ws.event_any(&["agent", "chat"]);
+        let payload = &event["payload"];
+        told += event.to_string().len();
+        if let Some(delta) = payload["data"]["delta"].as_str() {
+            said.push_str(delta);
+        }
+        if payload["state"] == "final" {
+            break payload.clone();
+        }
+    };
+    assert!(said == whole.trim(), "{} bytes", said.len());
+    assert!(last["message"]["content"][0]["text"] == whole.trim());
+    assert!(told < 40 * whole.len(), "{told} bytes");
+    let grown = proc::status(core, "VmHWM") - before;
+    assert!(grown < 24 * 1024, "{grown} KiB");
 }

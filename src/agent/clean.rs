@@ -2,12 +2,20 @@
 //! text, are common; none of that is shown, neither at the end nor while the text still grows.
 
 use super::directive;
+use std::time::{Duration, Instant};
 
 /// Tags whose content is hidden.
 const THINKING: [&str; 4] = ["think", "thinking", "thought", "antthinking"];
 const FINAL: &str = "final";
 /// An open `<` further back than this is text, not a tag that is still arriving.
 const LONGEST_TAG: usize = 64;
+
+/// Until a text is this long, each piece is shown as it comes.
+const SHORT: usize = 16 * 1024;
+/// A longer one is looked at once in `PAUSE` for each `STEP` of its length: each look takes as long
+/// as the text is, and all of it is sent to those who follow.
+const STEP: usize = 32 * 1024;
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// Providers whose models wrap thinking and answer in tags.
 pub fn wants_final_tag(provider: &str) -> bool {
@@ -26,6 +34,7 @@ pub struct Stream {
     final_only: bool,
     /// A block ended: the next text starts a line of its own.
     break_before_next: bool,
+    looked_at: Option<Instant>,
 }
 
 /// The text grew: all of it, and the new part.
@@ -50,12 +59,28 @@ impl Stream {
             self.raw.push('\n');
         }
         self.raw.push_str(delta);
+        if !self.is_due() {
+            return None;
+        }
         let cleaned = visible(&self.raw, self.final_only, true);
         let parsed = directive::parse(directive::settled(&cleaned));
         if directive::may_become_silent(&parsed.text) {
             return None;
         }
         self.grow(parsed)
+    }
+
+    fn is_due(&mut self) -> bool {
+        if self.raw.len() < SHORT {
+            return true;
+        }
+        let steps = u32::try_from(self.raw.len() / STEP + 1).unwrap_or(u32::MAX);
+        let pause = PAUSE.saturating_mul(steps);
+        let due = self.looked_at.is_none_or(|at| at.elapsed() >= pause);
+        if due {
+            self.looked_at = Some(Instant::now());
+        }
+        due
     }
 
     pub fn end_block(&mut self) {
@@ -127,6 +152,7 @@ fn visible(raw: &str, final_only: bool, partial: bool) -> String {
     let text = without_imitations(raw);
     let mut out = String::with_capacity(text.len());
     let code = code_spans(&text);
+    let mut spans = code.iter().peekable();
     let mut hidden = false;
     let mut in_final = !final_only;
     let mut tagged = false;
@@ -135,7 +161,8 @@ fn visible(raw: &str, final_only: bool, partial: bool) -> String {
         if !hidden && in_final {
             out.push_str(&text[at..next]);
         }
-        let in_code = code.iter().any(|(from, to)| (*from..*to).contains(&next));
+        while spans.next_if(|(_, to)| *to <= next).is_some() {}
+        let in_code = spans.peek().is_some_and(|(from, _)| *from <= next);
         match (!in_code).then(|| Tag::at(&text[next..])).flatten() {
             Some(tag) if tag.is_final => {
                 tagged = true;
@@ -378,6 +405,26 @@ mod tests {
         );
         assert!(wants_final_tag("ollama"));
         assert!(!wants_final_tag("openai"));
+    }
+
+    #[test]
+    fn a_long_text_is_shown_in_few_steps_and_whole() {
+        let piece = "some words of `code` [x] <b> and more of them, [[half a tag\n";
+        let mut stream = Stream::new(false);
+        let (mut whole, mut shown, mut told) = (String::new(), String::new(), 0);
+        while whole.len() < 1024 * 1024 {
+            whole.push_str(piece);
+            if let Some(grown) = stream.push(piece) {
+                shown.push_str(grown.delta);
+                told += grown.text.len();
+            }
+        }
+        if let Some(grown) = stream.finish() {
+            shown.push_str(grown.delta);
+            told += grown.text.len();
+        }
+        assert_eq!(shown, whole.trim());
+        assert!(told < 32 * whole.len(), "{told} bytes in all");
     }
 
     #[test]

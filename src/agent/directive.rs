@@ -9,6 +9,9 @@ pub const HEARTBEAT_OK: &str = "HEARTBEAT_OK";
 /// Longest accepted media source, characters.
 const MAX_SOURCE: usize = 4096;
 
+/// Longest text of a tag, bytes: an id and a word.
+const MAX_TAG: usize = 512;
+
 /// A text without its directives, and what they said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
@@ -142,8 +145,9 @@ fn take_tags(text: &str, out: &mut Parsed) -> String {
     let mut rest = text;
     while let Some(at) = rest.find("[[") {
         let after = &rest[at + 2..];
-        let known = after
-            .find("]]")
+        let mut near = after.as_bytes().windows(2).take(MAX_TAG);
+        let known = near
+            .position(|two| two == b"]]")
             .filter(|end| take_tag(&after[..*end], out))
             .map(|end| &after[end + 2..]);
         match known {
@@ -222,6 +226,14 @@ fn acceptable(source: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_row_of_brackets_is_read_in_one_go() {
+        let brackets = "[[".repeat(1024 * 1024);
+        assert_eq!(parse(&brackets).text, brackets);
+        let long = format!("[[reply_to: {}]]", "x".repeat(MAX_TAG));
+        assert_eq!(parse(&long).reply_to, None);
+    }
 
     #[test]
     fn silence_is_a_word_at_either_end() {
