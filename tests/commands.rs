@@ -114,7 +114,7 @@ fn settings_alone_hold_for_the_session_and_beside_words_for_one_message() {
 #[test]
 fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
     let mut setup = Setup::with_fake_model();
-    setup.config["commands"] = json!({"config": true, "bash": true});
+    setup.config["commands"] = json!({"config": true, "bash": true, "debug": true});
     let gateway = setup.start();
     let mut ws = gateway.connect();
     assert_eq!(
@@ -129,6 +129,25 @@ fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
     assert!(ask(&mut ws, "b4", "/config show messages.queue.mode").contains("followup"));
     let shown = ask(&mut ws, "b5", "/config show gateway.auth");
     assert!(!shown.contains(gateway.token()), "{shown}");
+    let set = ask(&mut ws, "d1", "/debug set messages.queue.mode=steer");
+    assert_eq!(
+        set,
+        "⚙️ Set messages.queue.mode until the gateway restarts."
+    );
+    let mode = |ws: &mut Ws, id: &str| {
+        let card = ask(ws, id, "/status");
+        card.rsplit("Queue: ").next().unwrap().to_string()
+    };
+    let mut asked = 0;
+    crate::harness::eventually("the setting", Duration::from_secs(10), || {
+        asked += 1;
+        let mode = mode(&mut ws, &format!("d2-{asked}"));
+        mode.starts_with("steer ").then_some(())
+    });
+    let file = std::fs::read_to_string(gateway.config_path()).unwrap();
+    assert!(!file.contains("steer"));
+    assert!(ask(&mut ws, "d3", "/debug set gateway.port=1").starts_with("⚠️ "));
+    assert!(ask(&mut ws, "d4", "/debug show").contains("steer"));
     assert!(ask(&mut ws, "b6", "/restart").contains("commands.restart=true"));
     assert!(ask(&mut ws, "b7", "/approve none deny").contains("No command waits"));
     let mut low = Ws::open(gateway.port());
@@ -138,6 +157,7 @@ fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
     for (id, message) in [
         ("l1", "! id"),
         ("l2", "/config show"),
+        ("l7", "/debug show"),
         ("l3", "/elevated full"),
         ("l4", "/exec security=full"),
         ("l5", "/approve x allow-once"),
@@ -150,7 +170,7 @@ fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
         );
     }
     let beside =
-        json!({"sessionKey": MAIN, "message": "do it /elevated full", "idempotencyKey": "l7"});
+        json!({"sessionKey": MAIN, "message": "do it /elevated full", "idempotencyKey": "l8"});
     let refused = low.call("chat.send", beside).unwrap_err();
     assert!(
         refused["message"]
@@ -159,7 +179,7 @@ fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
             .contains("missing scope"),
         "{refused}"
     );
-    assert!(ask(&mut low, "l8", "/whoami").contains("operator.write"));
+    assert!(ask(&mut low, "l9", "/whoami").contains("operator.write"));
     assert_eq!(gateway.model().requests().len(), 0);
 }
 
@@ -205,4 +225,31 @@ fn help_lists_commands_and_skills_and_a_skill_is_a_command() {
     ask(&mut ws, "h9", "/no_such_command at all");
     assert!(asked(&gateway.model().wait_request(2)).contains("/no_such_command at all"));
     assert!(ask(&mut ws, "h7", "/compact").starts_with("⚙️ "));
+}
+
+#[test]
+fn a_group_is_told_to_the_model_as_one_and_is_answered_as_its_activation_says() {
+    let gateway = Gateway::with_fake_model();
+    let mut ws = gateway.connect();
+    let key = "agent:main:telegram:group:-7";
+    let params = json!({"sessionKey": key, "message": "hi all", "idempotencyKey": "g1",
+        "groupId": "-7", "groupChannel": "fam \"x\"", "extraSystemPrompt": "No swearing."});
+    ws.send("agent", params);
+    let system = gateway.model().wait_request(1)["messages"][0].to_string();
+    assert!(
+        system.contains("is a group chat, called \\\"fam x\\\"."),
+        "{system}"
+    );
+    assert!(system.contains("No swearing.") && !system.contains("shown every message"));
+    let mut say = |id: &str, message: &str| {
+        let params = json!({"sessionKey": key, "message": message, "idempotencyKey": id});
+        ws.call("chat.send", params).unwrap();
+        let event = ws.event_where("chat", |p| p["runId"] == id && p["state"] == "final");
+        event["payload"]["message"]["content"][0]["text"].to_string()
+    };
+    assert!(say("g2", "/activation").contains("Activation: mention."));
+    assert!(say("g3", "/activation always").contains("Activation: always."));
+    say("g4", "hello");
+    let system = gateway.model().wait_request(2)["messages"][0].to_string();
+    assert!(system.contains("shown every message"), "{system}");
 }

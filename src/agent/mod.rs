@@ -12,6 +12,7 @@ pub mod directive;
 pub mod event;
 pub mod failover;
 pub mod files;
+pub mod group;
 pub mod history;
 pub mod hooks;
 pub mod inbound;

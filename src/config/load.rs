@@ -1,7 +1,9 @@
 //! Reading the configuration file into a `Snapshot`.
 
 use super::keys::check::check;
-use super::{Config, Env, Paths, defaults, file, include, keys, legacy, rules, substitute, text};
+use super::{
+    Config, Env, Paths, defaults, file, include, keys, legacy, path, rules, substitute, text,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +22,9 @@ pub struct Issue {
     #[serde(skip)]
     pub hint: Option<String>,
 }
+
+/// A value that takes the place of the file's.
+pub type Laid = (Vec<String>, Value);
 
 /// What `config.get` shows, and what everything else reads.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +69,12 @@ impl std::fmt::Display for Issue {
 
 /// Reads the file `paths.config` names.
 pub fn load(paths: &Paths, env: &Env) -> Snapshot {
+    over(paths, env, &[])
+}
+
+/// The file with `overlay` over it: values by their paths, later ones over earlier ones. The text
+/// and its hash stay the file's.
+pub fn over(paths: &Paths, env: &Env, overlay: &[Laid]) -> Snapshot {
     let fresh = Snapshot {
         path: paths.config.clone(),
         hash: hash(""),
@@ -72,7 +83,7 @@ pub fn load(paths: &Paths, env: &Env) -> Snapshot {
         ..Snapshot::default()
     };
     match file::read(&paths.config) {
-        Ok(raw) => judge(fresh, raw),
+        Ok(raw) => judge(fresh, raw, overlay),
         Err(err) => {
             let mut fresh = fresh;
             fresh.exists = true;
@@ -90,7 +101,7 @@ pub fn from_text(paths: &Paths, env: &Env, raw: String) -> Snapshot {
         paths: paths.clone(),
         ..Snapshot::default()
     };
-    judge(fresh, Some(raw))
+    judge(fresh, Some(raw), &[])
 }
 
 pub fn hash(raw: &str) -> String {
@@ -108,7 +119,7 @@ pub(super) fn is_newer(stamp: &str) -> bool {
     version(stamp) > version(STAMP)
 }
 
-fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
+fn judge(mut fresh: Snapshot, raw: Option<String>, overlay: &[Laid]) -> Snapshot {
     fresh.hash = hash(raw.as_deref().unwrap_or_default());
     fresh.exists = raw.is_some();
     alias(&mut fresh.env, "ZAI_API_KEY", "Z_AI_API_KEY");
@@ -129,6 +140,12 @@ fn judge(mut fresh: Snapshot, raw: Option<String>) -> Snapshot {
         Err(err) => {
             fresh.value = fresh.parsed.clone();
             fresh.fail(err);
+            return fresh;
+        }
+    }
+    for (path, value) in overlay {
+        if let Err(err) = path::set(&mut fresh.value, path, value.clone()) {
+            fresh.fail(err.to_string());
             return fresh;
         }
     }

@@ -14,6 +14,8 @@ pub enum Event {
     Orphaned(String),
     /// The configuration file, or one it includes, was changed and has come to rest.
     ConfigTouched,
+    /// Something else is laid over the configuration file.
+    ConfigOverlaid,
     /// A client left, the first since the heap was last trimmed.
     Departed,
 }

@@ -330,6 +330,9 @@ fn serve(started: Started) -> Result<(), Error> {
             Event::ConfigTouched => {
                 reloader.reload(Asked::Saved);
             }
+            Event::ConfigOverlaid => {
+                reloader.reload(Asked::Plainly);
+            }
             Event::Control(ToCore::Stop {
                 restarting,
                 reason,

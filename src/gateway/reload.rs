@@ -30,7 +30,7 @@ const TARGET: &str = "gateway/reload";
 pub enum Asked {
     /// Somebody saved it.
     Saved,
-    /// SIGHUP: also with `gateway.reload.mode` off.
+    /// SIGHUP, or something is laid over it: also with `gateway.reload.mode` off.
     Plainly,
 }
 
@@ -82,7 +82,7 @@ impl Reloader {
         let core = &self.core;
         local_model::follow(core.config.paths(), &core.supervisor);
         let old = core.config.current();
-        let fresh = Arc::new(core.config.read());
+        let fresh = Arc::new(core.config.overlaid());
         self.follow(&old, &fresh);
         let had_fault = core.config.refused().is_some();
         let outcome = self.judge(asked, &old, fresh);

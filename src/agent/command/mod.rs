@@ -130,6 +130,13 @@ pub static TABLE: &[Command] = &[
     .needs(Needs::Admin)
     .switched_by("config"),
     row(
+        "debug",
+        "[show|set|unset|reset] [path[=value]]",
+        "settings that hold until the gateway restarts",
+    )
+    .needs(Needs::Admin)
+    .switched_by("debug"),
+    row(
         "bash",
         "<command>",
         "run a command on the host; also ! <command>, !poll, !stop",

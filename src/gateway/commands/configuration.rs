@@ -1,14 +1,17 @@
 //! Commands that reach beyond the session: the configuration, a restart, an approval.
 
 use super::{Asked, settings};
-use crate::config::edit;
 use crate::config::secrets::redact;
+use crate::config::{edit, path};
+use crate::gateway::event::Event;
 use crate::gateway::restart;
 use crate::tool::approve::level::Decision;
 use serde_json::Value;
 
 /// Characters of a value in an answer.
 const MAX_SHOWN: usize = 4000;
+/// Settings of `/debug` at once: each is looked at whenever the file is read.
+const MAX_LAID: usize = 64;
 
 pub(super) fn config(asked: &Asked, args: &str) -> String {
     let (action, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
@@ -17,13 +20,9 @@ pub(super) fn config(asked: &Asked, args: &str) -> String {
     match action.to_lowercase().as_str() {
         "" | "show" | "get" => show(asked, rest),
         "set" => {
-            let split = rest
-                .split_once('=')
-                .or_else(|| rest.split_once(char::is_whitespace));
-            let Some((path, typed)) = split else {
+            let Some((path, typed)) = assignment(rest) else {
                 return settings::help("config");
             };
-            let (path, typed) = (path.trim(), typed.trim());
             let set =
                 edit::value(typed, false).and_then(|value| edit::set(paths, env, path, value));
             match set {
@@ -39,9 +38,77 @@ pub(super) fn config(asked: &Asked, args: &str) -> String {
     }
 }
 
+/// Settings for as long as this gateway process runs; the file stays as it is.
+pub(super) fn debug(asked: &Asked, args: &str) -> String {
+    let (action, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let rest = rest.trim();
+    let mut overlay = asked.core.config.overlay();
+    let said = match action.to_lowercase().as_str() {
+        "" | "show" | "get" => {
+            let mut whole = Value::Object(Default::default());
+            for (path, value) in overlay {
+                // Each was laid over the file before.
+                let _ = path::set(&mut whole, &path, value);
+            }
+            return shown(&whole, rest);
+        }
+        "reset" => {
+            overlay.clear();
+            "⚙️ The configuration file holds again.".to_string()
+        }
+        "set" => {
+            let Some((typed, value)) = assignment(rest) else {
+                return settings::help("debug");
+            };
+            match (path::parse(typed), edit::value(value, false)) {
+                (Ok(path), Ok(value)) => {
+                    overlay.retain(|(other, _)| *other != path);
+                    overlay.push((path, value));
+                }
+                (Err(err), _) => return format!("⚠️ {err}"),
+                (_, Err(err)) => return format!("⚠️ {err}"),
+            }
+            if overlay.len() > MAX_LAID {
+                return "⚠️ Too many settings at once; /debug reset forgets them.".into();
+            }
+            format!("⚙️ Set {typed} until the gateway restarts.")
+        }
+        "unset" if !rest.is_empty() => {
+            let before = overlay.len();
+            overlay.retain(|(path, _)| path.join(".") != rest);
+            if overlay.len() == before {
+                return format!("⚠️ {rest} was not set with /debug.");
+            }
+            format!("⚙️ {rest} is the file's again.")
+        }
+        _ => return settings::help("debug"),
+    };
+    if let Err(why) = asked.core.config.lay(overlay) {
+        return format!("⚠️ {why}.");
+    }
+    let main = asked.core.main_events();
+    match main.map(|main| main.try_send(Event::ConfigOverlaid)) {
+        Some(Ok(())) => said,
+        _ => {
+            "⚠️ The gateway is busy; it holds from the next change of the configuration on.".into()
+        }
+    }
+}
+
+/// `path=value` or `path value`.
+fn assignment(rest: &str) -> Option<(&str, &str)> {
+    let split = rest.split_once('=');
+    let (path, value) = split.or_else(|| rest.split_once(char::is_whitespace))?;
+    Some((path.trim(), value.trim()))
+}
+
 fn show(asked: &Asked, path: &str) -> String {
-    let snapshot = asked.core.config.read();
-    let whole = redact(&snapshot.value);
+    shown(&asked.core.config.read().value, path)
+}
+
+/// A part of a configuration, without its secrets.
+fn shown(whole: &Value, path: &str) -> String {
+    let whole = redact(whole);
     let found = match path {
         "" => &whole,
         path => {

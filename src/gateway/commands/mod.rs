@@ -167,6 +167,7 @@ fn answer(asked: &Asked, name: &str, args: &str) -> String {
         "subagents" => subagents::answer(asked, args),
         "approve" => configuration::approve(asked, args),
         "config" => configuration::config(asked, args),
+        "debug" => configuration::debug(asked, args),
         "restart" => configuration::restart(asked),
         name => settings::help(name),
     }

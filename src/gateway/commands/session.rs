@@ -1,6 +1,7 @@
 //! Commands about the session itself: who talks, what it uses, whether it answers, its context.
 
 use super::{Asked, Reply, card, patch, settings};
+use crate::agent::group::Activation;
 use crate::agent::workspace;
 use crate::config::sandbox::is_used;
 use crate::gateway::session_patch::next_model;
@@ -106,14 +107,13 @@ pub(super) fn send(asked: &Asked, args: &str) -> String {
 
 pub(super) fn activation(asked: &Asked, args: &str) -> String {
     let entry = asked.entry();
-    let is_group = key::kind(asked.key) == Kind::Group
-        || matches!(entry.chat_type.as_deref(), Some("group" | "channel"));
-    if !is_group {
+    if entry.kind(asked.key) != Kind::Group {
         return "⚠️ /activation is for groups; this session is none.".into();
     }
-    match args.to_lowercase().as_str() {
-        word @ ("mention" | "always") => {
-            // The next turn tells the model so.
+    match Activation::parse(args) {
+        Some(activation) => {
+            let word = activation.as_str();
+            // The original tells the model of it at its next turn only.
             let noted = asked.core.agents.sessions.update(asked.key, |entry| {
                 entry.group_activation_needs_system_intro = Some(true);
             });
@@ -127,11 +127,11 @@ pub(super) fn activation(asked: &Asked, args: &str) -> String {
                 Err(err) => format!("⚠️ {err}"),
             }
         }
-        "" => {
-            let now = entry.group_activation.as_deref().unwrap_or("as configured");
+        None if args.is_empty() => {
+            let now = Activation::of(&asked.config, &entry).as_str();
             format!("⚙️ Activation: {now}.\nOptions: mention, always.")
         }
-        _ => settings::help("activation"),
+        None => settings::help("activation"),
     }
 }
 

@@ -281,6 +281,16 @@ fn session_id(core: &Core, place: &Place, params: &Params) -> Result<String, Err
         if let Some(label) = params.label.as_ref().filter(|l| !l.trim().is_empty()) {
             entry.label = Some(label.trim().into());
         }
+        for (field, said) in [
+            (&mut entry.group_id, &params.group_id),
+            (&mut entry.group_channel, &params.group_channel),
+            (&mut entry.space, &params.group_space),
+        ] {
+            let said = said.as_deref().map(str::trim);
+            if let Some(said) = said.filter(|said| !said.is_empty()) {
+                *field = Some(said.into());
+            }
+        }
         if let Some(parent) = params.spawned_by.as_ref().filter(|p| !p.is_empty()) {
             entry.spawned_by = Some(parent.clone());
         }

@@ -1,6 +1,7 @@
 //! What the system prompt of a run is made from.
 
 use super::Flight;
+use crate::agent::group;
 use crate::agent::prompt::{self, Inputs, Machine, Mode, Prompt, Sandbox};
 use crate::agent::workspace::{self, Injected};
 use crate::base::time::now_ms;
@@ -80,6 +81,10 @@ impl Brief<'_> {
         let heartbeat = config.heartbeat(&flight.agent_id);
         let aliases = models::aliases(self.config);
         let zone = config.agents.defaults.user_timezone.as_deref();
+        let group = group::intro(self.config, &flight.run.key, self.entry);
+        let told = [group.as_deref(), flight.extra.as_deref()];
+        let told: Vec<&str> = told.into_iter().flatten().collect();
+        let told = told.join("\n\n");
         make(&Inputs {
             mode: if session::key::is_subagent(&flight.run.key) {
                 Mode::Minimal
@@ -94,7 +99,7 @@ impl Brief<'_> {
             aliases: &aliases,
             zone: zone.unwrap_or(&machine.zone),
             owners: &[],
-            extra: flight.extra.as_deref(),
+            extra: Some(&told),
             heartbeat: (flight.agent_id == config.default_agent_id())
                 .then_some(heartbeat.prompt.as_str()),
             sandbox: self.sandbox(),

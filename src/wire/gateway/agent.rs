@@ -62,6 +62,9 @@ pub struct Params {
     pub attachments: Vec<Value>,
     pub channel: Option<String>,
     pub reply_channel: Option<String>,
+    pub group_id: Option<String>,
+    pub group_channel: Option<String>,
+    pub group_space: Option<String>,
     /// Seconds.
     pub timeout: Option<u64>,
     pub lane: Option<String>,
