@@ -24,6 +24,7 @@ mod openai_completions;
 mod openai_responses;
 mod options;
 mod repair;
+pub mod schema;
 mod sse;
 pub mod status;
 

@@ -8,7 +8,7 @@ use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
 use crate::gateway::inside::Inside;
 use crate::gateway::skills::Usable;
-use crate::model::{Target, ToolSpec};
+use crate::model::{Target, ToolSpec, schema};
 use crate::session::Entry;
 use crate::tool::approve::Stand;
 use crate::tool::{self, Output, Tool, policy};
@@ -59,6 +59,10 @@ impl<'a> Bench<'a> {
                 parameters: serde_json::from_str(tool.parameters).unwrap_or(Value::Null),
             })
             .chain(theirs.iter().cloned())
+            .map(|spec| ToolSpec {
+                parameters: schema::for_services(&spec.parameters),
+                ..spec
+            })
             .collect();
         Bench {
             flight,
