@@ -18,6 +18,7 @@ mod config_write;
 mod cron;
 mod cron_cli;
 mod ctl;
+mod doctor;
 mod faults;
 mod file_tools;
 mod frames;

@@ -92,6 +92,12 @@ fn start(row: &Row, matches: Matches, out: Out) -> Result<(), Failure> {
         local::Error::Profile(err) => Failure::Profile(err),
         local::Error::Flag(err) => Failure::Usage(err),
     })?;
+    // To stderr: what a command prints may be read by a script.
+    match &local.taken_over {
+        Ok(Some(moved)) => eprintln!("openclaw: {moved}"),
+        Ok(None) => {}
+        Err(err) => eprintln!("openclaw: the state of an earlier version stays where it is: {err}"),
+    }
     if row.needs_config && !local.snapshot.valid {
         return Err(Failure::Config(local.snapshot.complaint()));
     }

@@ -6,8 +6,9 @@ use crate::base::cmdline::{self, Flag, Matches};
 use crate::base::exit::{Exit, Report};
 use crate::base::secret::Secret;
 use crate::config::client::{self, ClientFlags};
-use crate::config::{Env, Paths, Snapshot, load, profile};
+use crate::config::{Env, Paths, Snapshot, load, old_home, profile};
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 /// Sorted among themselves; a program's root adds its own.
@@ -46,6 +47,8 @@ const URL_VARIABLE: &str = "OPENCLAW_GATEWAY_URL";
 pub struct Local {
     pub snapshot: Snapshot,
     flags: ClientFlags,
+    /// What became of a state folder with an old name.
+    pub taken_over: io::Result<Option<old_home::Moved>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl Local {
         Local {
             snapshot,
             flags: ClientFlags::default(),
+            taken_over: Ok(None),
         }
     }
 
@@ -68,6 +72,8 @@ impl Local {
         let mut env = Env::process();
         profile::apply(&mut env, matches.text("profile"), matches.has("dev"))
             .map_err(Error::Profile)?;
+        // Before the `.env` of the state folder is read.
+        let taken_over = old_home::take_over(&env);
         if let Ok(cwd) = std::env::current_dir() {
             env = env.with_dotenv(&cwd);
         }
@@ -88,7 +94,11 @@ impl Local {
                 flags.password = flags.password.or_else(|| from("OPENCLAW_GATEWAY_PASSWORD"));
             }
         }
-        Ok(Local { snapshot, flags })
+        Ok(Local {
+            snapshot,
+            flags,
+            taken_over,
+        })
     }
 
     pub fn paths(&self) -> &Paths {

@@ -3,7 +3,7 @@
 //! itself is never changed, so no child inherits what was read from a file.
 
 use super::dotenv;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Default)]
@@ -48,6 +48,14 @@ impl Env {
     /// Adds a layer stronger than all present ones (what flags say).
     pub fn lay_over(&mut self, layer: BTreeMap<String, String>) {
         self.layers.insert(0, layer);
+    }
+
+    /// Every name that is set.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.layers
+            .iter()
+            .flat_map(|layer| layer.keys().map(String::as_str))
+            .collect()
     }
 
     /// The value, even when empty.

@@ -259,6 +259,12 @@ impl Snapshot {
         });
     }
 
+    /// Whether a later version wrote the file.
+    pub fn is_newer(&self) -> bool {
+        let stamp = self.parsed["meta"]["lastTouchedVersion"].as_str();
+        stamp.is_some_and(is_newer)
+    }
+
     /// Keys of a later version are no slip of the pen: how to go on with them.
     fn explain_newer(&mut self) {
         let stamp = self.parsed["meta"]["lastTouchedVersion"].as_str();

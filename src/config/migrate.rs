@@ -137,10 +137,10 @@ fn ours(tree: &mut Value, moved: &mut Vec<String>) {
 
 fn allow_from(tree: &mut Value, moved: &mut Vec<String>) {
     let new = "channels.whatsapp.allowFrom";
-    if let Some(list) = taken(tree, "routing.allowFrom", new, moved) {
-        if at_mut(tree, "channels.whatsapp").is_some() {
-            absent(tree, new, list);
-        }
+    if at_mut(tree, "channels.whatsapp").is_some() {
+        shift(tree, "routing.allowFrom", new, moved);
+    } else if take(tree, "routing.allowFrom").is_some() {
+        moved.push("routing.allowFrom: removed (channels.whatsapp is not configured)".into());
     }
 }
 

@@ -22,6 +22,7 @@ pub mod literal;
 pub mod live;
 pub mod load;
 pub mod migrate;
+pub mod old_home;
 pub mod path;
 pub mod paths;
 pub mod profile;

@@ -10,8 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Folder and file names of the program's earlier lives, in the order they are looked for.
-const STATE_NAMES: [&str; 4] = [".openclaw", ".clawdbot", ".moltbot", ".moldbot"];
-const CONFIG_NAMES: [&str; 4] = [
+pub const STATE_NAMES: [&str; 4] = [".openclaw", ".clawdbot", ".moltbot", ".moldbot"];
+pub(super) const CONFIG_NAMES: [&str; 4] = [
     "openclaw.json",
     "clawdbot.json",
     "moltbot.json",

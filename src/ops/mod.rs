@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod containers;
+pub mod doctor;
 pub mod hooks;
 pub mod local_model;
 mod loopback;

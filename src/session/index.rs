@@ -116,6 +116,29 @@ impl Index {
         Ok((new, Change::Durable))
     }
 
+    /// Takes in the entries of another store that are not here or newer than here, and writes; how
+    /// many those were.
+    pub(super) fn adopt(&self, others: Vec<Named>) -> Result<usize, Error> {
+        let mut taken = 0;
+        {
+            let mut state = self.fresh()?;
+            for (key, entry) in others {
+                let here = state.get(&key);
+                if here.is_none_or(|here| here.updated_at < entry.updated_at) {
+                    state.set(&key, Some(entry));
+                    taken += 1;
+                }
+            }
+        }
+        self.write(Durability::Disk)?;
+        Ok(taken)
+    }
+
+    /// Values of the file that are no entries.
+    pub(super) fn odd(&self) -> Result<usize, Error> {
+        Ok(self.fresh()?.odd.len())
+    }
+
     /// Takes an entry away, on disk too.
     pub fn remove(&self, key: &str) -> Result<Option<Arc<Entry>>, Error> {
         let old = {
@@ -253,9 +276,10 @@ impl Index {
             entry.modernise();
             entry.share(&mut blobs);
             let key = key::fold_stored(&name, &self.agent);
-            // Two spellings of one key: the newer entry counts.
+            // Two spellings of one key: the newer entry counts, then the one that is spelled so.
             let other = state.get(&key).and_then(|other| other.updated_at);
-            if other.is_none() || other < entry.updated_at {
+            let tie = other == entry.updated_at && name == key;
+            if other.is_none() || other < entry.updated_at || tie {
                 state.put(&key, Some(Arc::new(entry)));
             }
         }

@@ -107,7 +107,17 @@ pub(super) fn fold_stored(key: &str, agent: &str) -> String {
         agent: agent.into(),
         global: false,
     };
-    canonical(key, &defaults)
+    let key = key.trim().to_lowercase();
+    let bare = key.strip_prefix("group:").unwrap_or(&key);
+    let bare = bare.strip_prefix("whatsapp:").unwrap_or(bare);
+    // Before channels had their place in the key there was one channel.
+    if bare.ends_with("@g.us") && !bare.contains(':') {
+        return format!("agent:{agent}:whatsapp:group:{bare}");
+    }
+    if key.starts_with("group:") {
+        return format!("agent:{agent}:{UNKNOWN}:{key}");
+    }
+    canonical(&key, &defaults)
 }
 
 /// Agent id and rest of an `agent:…` key with at least three parts.
@@ -183,6 +193,23 @@ mod tests {
             assert_eq!(canonical(key, &defaults), "agent:ops:main", "{key}");
         }
         assert_eq!(canonical("agent:main:main", &defaults), "agent:main:main");
+    }
+
+    #[test]
+    fn keys_of_older_stores_are_read_as_the_present_ones() {
+        for (old, new) in [
+            ("main", "agent:a:main"),
+            ("subagent:X", "agent:a:subagent:x"),
+            ("group:123@g.us", "agent:a:whatsapp:group:123@g.us"),
+            ("123-4@G.US", "agent:a:whatsapp:group:123-4@g.us"),
+            ("whatsapp:123@g.us", "agent:a:whatsapp:group:123@g.us"),
+            ("group:77", "agent:a:unknown:group:77"),
+            ("+491234", "agent:a:+491234"),
+            ("global", "global"),
+            ("agent:b:telegram:group:7", "agent:b:telegram:group:7"),
+        ] {
+            assert_eq!(fold_stored(old, "a"), new, "{old}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! it wrote is lost because we do not know it. What cannot be read is never replaced: the error
 //! says so and a copy is kept.
 
+mod adopt;
 mod archive;
 mod cache;
 mod conversation;
@@ -31,6 +32,7 @@ mod tests;
 mod transcript;
 pub mod usage;
 
+pub use adopt::Adopted;
 pub use archive::{ACTIVE_PATIENCE, Shortened};
 pub use entry::{Blob, Entry};
 pub use error::Error;

@@ -52,6 +52,17 @@ pub fn take(paths: &Paths, env: &Env) -> Result<GatewayLock, Error> {
     take_within(paths, env, PATIENCE)
 }
 
+/// The gateway that has this state, ours or the original's; its pid.
+pub fn holder(paths: &Paths, env: &Env) -> Option<u32> {
+    if let Some(holder) = lock::holder(&paths.ours().join("gateway.lock")) {
+        return Some(holder.pid);
+    }
+    match owner(&foreign_path(&paths.config, env)) {
+        Owner::Alive(pid) => Some(pid),
+        _ => None,
+    }
+}
+
 fn take_within(paths: &Paths, env: &Env, patience: Duration) -> Result<GatewayLock, Error> {
     if env.raw("OPENCLAW_ALLOW_MULTI_GATEWAY") == Some("1") {
         return Ok(GatewayLock { held: None });

@@ -18,7 +18,7 @@ use crate::base::sys::poll::{For, Poll};
 use crate::base::sys::signals::{Signal, Signals};
 use crate::base::sys::{fds, process};
 use crate::config::listen::{self, Listen};
-use crate::config::{Paths, load};
+use crate::config::{Paths, load, old_home};
 use crate::wire::control::{Flags, ToCore, ToSupervisor};
 use crate::wire::version;
 use std::io::{self, Write};
@@ -102,6 +102,7 @@ impl Supervisor {
         let notifier = Notifier::open(run.notify_fd).map_err(|err| failed("--notify-fd", err))?;
         let own = std::env::current_exe().map_err(|err| failed("own program", err))?;
         let env = args::environment(&run.flags).map_err(boxed)?;
+        let taken_over = old_home::take_over(&env);
         let paths = Paths::resolve(&env, None);
         // What is put aside must be nobody's; otherwise `--force` comes before the lock.
         let mut lock = None;
@@ -116,6 +117,14 @@ impl Supervisor {
         let listen = listen::resolve(&snapshot, &args::listening(&run.flags)).map_err(boxed)?;
         logging::start(args::logging(&snapshot.config.logging, &paths, &run.flags));
         drop(snapshot);
+        match taken_over {
+            Ok(Some(moved)) => log::warn!(target: "gateway", "{moved}"),
+            Ok(None) => {}
+            Err(err) => log::warn!(
+                target: "gateway",
+                "the state of an earlier version stays where it is: {err}"
+            ),
+        }
         for line in prepared {
             log::info!(target: "gateway", "{line}");
         }

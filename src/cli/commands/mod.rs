@@ -9,6 +9,7 @@ mod config;
 mod cron;
 mod dashboard;
 mod devices;
+mod doctor;
 mod gateway;
 mod health;
 mod hooks;
@@ -63,6 +64,7 @@ pub const ROOT: Command = Command {
         cron::SPEC,
         dashboard::SPEC,
         devices::SPEC,
+        doctor::SPEC,
         gateway::SPEC,
         health::SPEC,
         hooks::SPEC,
@@ -112,6 +114,7 @@ const ROWS: &[Row] = &[
     row("devices reject", devices::reject),
     row("devices revoke", devices::revoke),
     row("devices rotate", devices::rotate),
+    row("doctor", doctor::run),
     row("gateway", gateway::run::run),
     row("gateway call", gateway::call::run),
     row("gateway health", gateway::health::run),

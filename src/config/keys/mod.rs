@@ -19,6 +19,7 @@ pub mod meta;
 pub mod models;
 pub mod notation;
 pub mod plugins;
+pub mod prune;
 pub mod session;
 pub mod surfaces;
 pub mod tools;

@@ -1,0 +1,204 @@
+//! `openclaw doctor`: finds what is wrong and puts it right, where somebody says so.
+//!
+//! The status is 0 whatever is found, as in the original: the findings are the result.
+
+use super::super::Context;
+use super::super::ask::{self, Ask};
+use super::super::failure::Failure;
+use super::super::output::{Colour, Out, Written};
+use crate::base::cmdline::{Command, Flag};
+use crate::ops::doctor::{Answer, CHECKS, Cure, Error, Finding, Ground, Kind, Remedy, Said};
+use serde_json::{Value, json};
+
+pub const SPEC: Command = Command {
+    name: "doctor",
+    summary: "Find what is wrong with the configuration and the state, and put it right",
+    about: "Moves settings and files of earlier versions to where they belong, tightens \
+            permissions, makes a token where none is set. Asks before it changes anything; \
+            without a terminal it only reports.",
+    flags: &[
+        Flag::switch("fix", "Put right without asking what can be"),
+        Flag::switch("generate-gateway-token", "Make a token if there is none"),
+        Flag::switch(
+            "non-interactive",
+            "Ask nothing; only files of an old layout are moved",
+        ),
+        Flag::switch("repair", "Same as --fix"),
+        Flag::switch("yes", "Same as --fix"),
+    ],
+    // Checks of the original that are not made here have flags that scripts give.
+    lenient: true,
+    ..Command::NEW
+};
+
+/// What was seen and done.
+#[derive(Default)]
+struct Report {
+    findings: Vec<Value>,
+    changes: Vec<String>,
+    open: usize,
+    topic: &'static str,
+}
+
+pub fn run(context: &mut Context) -> Result<(), Failure> {
+    let matches = &context.matches;
+    let json = context.json();
+    let said = Said {
+        repair: ["fix", "repair", "yes"]
+            .iter()
+            .any(|flag| matches.has(flag)),
+        non_interactive: matches.has("non-interactive"),
+        generate_token: matches.has("generate-gateway-token"),
+        terminal: !json && ask::is_possible(),
+    };
+    let out = &mut context.out;
+    let mut ground = Ground {
+        snapshot: context.local.snapshot.clone(),
+    };
+    let mut report = Report::default();
+    if !json {
+        out.title("OpenClaw doctor")?;
+    }
+    for check in CHECKS {
+        for finding in (check.look)(&ground) {
+            if !json {
+                show(out, &finding, report.topic)?;
+                report.topic = finding.topic;
+            }
+            report.findings.push(wire(check.name, &finding));
+            let (kind, question, remedy) = match finding.cure {
+                Cure::Ours {
+                    kind,
+                    question,
+                    run,
+                } => (kind, question, run),
+                Cure::Yours(_) => continue,
+            };
+            if !is_wanted(out, &said, kind, &question)? {
+                report.open += 1;
+                if !json {
+                    out.line(format!("    fix: {}", command(kind)))?;
+                }
+                continue;
+            }
+            let done = remedied(remedy, &mut report);
+            if !json {
+                tell(out, &done)?;
+            }
+            if done.is_ok() {
+                ground.reload();
+            }
+        }
+    }
+    if json {
+        let all = json!({"findings": report.findings, "changes": report.changes});
+        return Ok(out.json(&all)?);
+    }
+    out.line("")?;
+    if report.findings.is_empty() {
+        out.line("Nothing is wrong with the configuration and the state.")?;
+    }
+    if report.open > 0 {
+        out.line("Run \"openclaw doctor --fix\" to apply changes.")?;
+    }
+    Ok(out.line("Doctor complete.")?)
+}
+
+fn is_wanted(out: &mut Out, said: &Said, kind: Kind, question: &str) -> Result<bool, Failure> {
+    match said.answer(kind) {
+        Answer::Yes => Ok(true),
+        Answer::No => Ok(false),
+        Answer::Ask => {
+            out.flush()?;
+            Ask::new()?.confirm(question, true)
+        }
+    }
+}
+
+/// What does it without a question.
+fn command(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Token => "openclaw doctor --generate-gateway-token",
+        _ => "openclaw doctor --fix",
+    }
+}
+
+fn remedied(remedy: Remedy, report: &mut Report) -> Result<Vec<String>, Error> {
+    let done = remedy();
+    let last = report.findings.last_mut().expect("pushed just before");
+    match &done {
+        Ok(changes) => {
+            last["done"] = json!(true);
+            report.changes.extend(changes.iter().cloned());
+        }
+        Err(err) => last["error"] = json!(err.to_string()),
+    }
+    done
+}
+
+fn tell(out: &mut Out, done: &Result<Vec<String>, Error>) -> Written {
+    match done {
+        Ok(changes) => {
+            for change in changes {
+                let mark = out.paint(Colour::Green, "+");
+                out.line(format!("  {mark} {change}"))?;
+            }
+        }
+        Err(err) => {
+            let mark = out.paint(Colour::Red, "x");
+            for line in err.to_string().lines() {
+                out.line(format!("  {mark} {line}"))?;
+            }
+            if let Some(hint) = err.hint() {
+                out.line(format!("    fix: {hint}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show(out: &mut Out, finding: &Finding, last_topic: &str) -> Written {
+    if finding.topic != last_topic {
+        out.line("")?;
+        out.title(finding.topic)?;
+    }
+    let colour = if finding.grave {
+        Colour::Red
+    } else {
+        Colour::Yellow
+    };
+    let mut what = finding.what.lines();
+    let first = what.next().unwrap_or_default();
+    let mark = out.paint(colour, "!");
+    out.line(format!("  {mark} {first}"))?;
+    for line in what {
+        out.line(format!("    {line}"))?;
+    }
+    for line in &finding.details {
+        out.line(format!("    - {line}"))?;
+    }
+    if !finding.why.is_empty() {
+        out.line(format!("    {}", finding.why))?;
+    }
+    match &finding.cure {
+        Cure::Yours(how) => out.line(format!("    fix: {how}")),
+        Cure::Ours { .. } => Ok(()),
+    }
+}
+
+fn wire(check: &str, finding: &Finding) -> Value {
+    let fix = match &finding.cure {
+        Cure::Ours { kind, .. } => command(*kind),
+        Cure::Yours(how) => how,
+    };
+    json!({
+        "check": check,
+        "topic": finding.topic,
+        "grave": finding.grave,
+        "what": finding.what,
+        "details": finding.details,
+        "why": finding.why,
+        "fix": fix,
+        "done": false,
+    })
+}
