@@ -48,6 +48,7 @@ mod runner;
 mod sandbox;
 mod session_state;
 mod sessions;
+mod sight;
 mod skills;
 mod state_samples;
 mod subagents;

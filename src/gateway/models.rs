@@ -37,7 +37,9 @@ impl Chain {
         let chosen = chosen
             .filter(|model| name::is_allowed(&config.config, model))
             .map(|model| model.to_string());
-        let asked = asked.map(str::to_string).or(chosen);
+        let asked = asked.map(choose::split_profile);
+        let pin = Pin::of(entry, asked.and_then(|(_, profile)| profile));
+        let asked = asked.map(|(model, _)| model.to_string()).or(chosen);
         let agent = config.config.agent(agent_id);
         let mut chain = Chain {
             agent_dir,
@@ -48,9 +50,12 @@ impl Chain {
         let mut resting = None;
         for model in name::chain(&config.config, agent, asked.as_deref()) {
             match choose::targets(config, &chain.agent_dir, &model) {
-                Ok(choices) => {
+                Ok(mut choices) => {
+                    pin.arrange(&mut choices);
                     for choice in choices {
-                        if choose::is_resting(config, &chain.agent_dir, &choice) {
+                        if !pin.holds(&choice)
+                            && choose::is_resting(config, &chain.agent_dir, &choice)
+                        {
                             resting.get_or_insert(choice);
                         } else {
                             chain.push(choice);
@@ -82,26 +87,97 @@ impl Chain {
         self.targets.push(choice.target);
     }
 
-    /// Writes down which keys worked and which should rest.
-    pub fn learn(&self, config: &Snapshot, failed: &[(usize, Class)], worked: Option<usize>) {
-        let profile = |at: usize| match self.sources.get(at) {
+    /// The profile that opens the candidate.
+    pub fn profile(&self, at: usize) -> Option<&str> {
+        match self.sources.get(at) {
             Some(Some(Source::Profile(id))) => Some(id),
             _ => None,
-        };
+        }
+    }
+
+    /// Writes down which keys worked and which should rest.
+    pub fn learn(&self, config: &Snapshot, failed: &[(usize, Class)], worked: Option<usize>) {
         // Who was not asked has not failed once more.
         for (at, class) in failed.iter().filter(|(_, class)| *class != Class::Resting) {
-            if let (Some(id), Some(reason)) = (profile(*at), class.failover()) {
+            if let (Some(id), Some(reason)) = (self.profile(*at), class.failover()) {
                 if let Err(err) = credential::failed(config, &self.agent_dir, id, reason) {
                     log::warn!("the failure of profile {id} was not noted: {err}");
                 }
             }
         }
-        if let Some(id) = worked.and_then(profile) {
+        if let Some(id) = worked.and_then(|at| self.profile(at)) {
             if let Err(err) = credential::worked(config, &self.agent_dir, id) {
                 log::warn!("the success of profile {id} was not noted: {err}");
             }
         }
     }
+}
+
+/// The profile a session keeps to.
+struct Pin {
+    profile: Option<String>,
+    /// A person chose it: no other is used in its place.
+    firm: bool,
+}
+
+impl Pin {
+    fn of(entry: &Entry, asked: Option<&str>) -> Pin {
+        if let Some(profile) = asked {
+            return Pin {
+                profile: Some(profile.to_string()),
+                firm: true,
+            };
+        }
+        let source = entry.auth_profile_override_source.as_deref();
+        let counted = entry.auth_profile_override_compaction_count;
+        let firm = match source {
+            Some(source) => source == "user",
+            None => counted.is_none(),
+        };
+        // After a compaction nothing of the prompt is cached there any more.
+        let stale = counted.unwrap_or(0) != entry.compaction_count.unwrap_or(0);
+        let profile = entry.auth_profile_override.clone();
+        Pin {
+            profile: profile.filter(|_| firm || !stale),
+            firm,
+        }
+    }
+
+    /// Puts the profile first; one that a person chose stands alone. Choices of a provider it does
+    /// not belong to stay as they are.
+    fn arrange(&self, choices: &mut Vec<Choice>) {
+        let Some(at) = choices.iter().position(|choice| self.is(choice)) else {
+            return;
+        };
+        let pinned = choices.remove(at);
+        if self.firm {
+            choices.clear();
+        }
+        choices.insert(0, pinned);
+    }
+
+    fn holds(&self, choice: &Choice) -> bool {
+        self.firm && self.is(choice)
+    }
+
+    fn is(&self, choice: &Choice) -> bool {
+        let id = match &choice.source {
+            Some(Source::Profile(id)) => id,
+            _ => return false,
+        };
+        self.profile.as_ref() == Some(id)
+    }
+}
+
+/// Has the session keep to the profile that worked, unless a person chose one.
+pub fn stick(entry: &mut Entry, profile: Option<&str>) {
+    let by_person = Pin::of(entry, None);
+    let Some(profile) = profile.filter(|_| !(by_person.firm && by_person.profile.is_some())) else {
+        return;
+    };
+    entry.auth_profile_override = Some(profile.to_string());
+    entry.auth_profile_override_source = Some("auto".into());
+    entry.auth_profile_override_compaction_count = Some(entry.compaction_count.unwrap_or(0));
 }
 
 /// What a session without a choice of its own uses.

@@ -1,5 +1,7 @@
 //! From a name to something that can be called: a `Target` with address, limits and key.
 
+pub use super::fuzzy::{Picked, fuzzy, split_profile};
+
 use super::catalogue::{self, CONTEXT_WINDOW};
 use super::credential::{self, Credential, Profiles, Source};
 use super::name::{Ref, configured};

@@ -14,6 +14,7 @@ pub mod echo;
 pub mod embedding;
 pub mod fault;
 mod frames;
+mod fuzzy;
 mod google_generative_ai;
 mod history;
 mod json;
@@ -25,6 +26,7 @@ mod openai_responses;
 mod options;
 mod repair;
 pub mod schema;
+pub mod see;
 mod sse;
 pub mod status;
 

@@ -18,6 +18,7 @@ pub mod external;
 pub mod files;
 pub mod gateway;
 pub mod gateway_control;
+pub mod image;
 pub mod memory;
 pub mod policy;
 pub mod process;
@@ -77,6 +78,7 @@ static TABLE: &[Tool] = &[
     web::FETCH,
     memory::search::TOOL,
     memory::get::TOOL,
+    image::TOOL,
 ];
 
 /// One call by the model.

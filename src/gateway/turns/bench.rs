@@ -8,7 +8,8 @@ use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
 use crate::gateway::inside::Inside;
 use crate::gateway::skills::Usable;
-use crate::model::{Target, ToolSpec, schema};
+use crate::model::name::{self, Ref};
+use crate::model::{Target, ToolSpec, schema, see};
 use crate::session::Entry;
 use crate::tool::approve::Stand;
 use crate::tool::{self, Output, Tool, policy};
@@ -50,6 +51,7 @@ impl<'a> Bench<'a> {
         let tools: Vec<&Tool> = tools
             .into_iter()
             .filter(|tool| theirs.iter().all(|t| t.name != tool.name))
+            .filter(|tool| tool.name != "image" || sees(config, &flight.agent_id, target))
             .collect();
         let specs = tools
             .iter()
@@ -75,6 +77,13 @@ impl<'a> Bench<'a> {
             specs,
         }
     }
+}
+
+/// Whether there is a model to ask about pictures.
+fn sees(config: &Snapshot, agent_id: &str, target: &Target) -> bool {
+    let dir = name::agent_dir(&config.paths, agent_id);
+    let used = Ref::new(&target.provider, &target.model);
+    !see::chain(config, &dir, &used).is_empty()
 }
 
 impl Toolbox for Bench<'_> {

@@ -5,6 +5,7 @@ mod bench;
 mod brief;
 pub mod compaction;
 mod patience;
+mod sight;
 mod tape;
 
 use super::commands::Hints;
@@ -248,9 +249,20 @@ impl Flight {
     /// Another turn of the session runs: the message is kept until its own turn comes.
     fn accept_waiting(&self) {
         let mut desk = self.desk();
-        if desk.started {
-            return;
+        if !desk.started {
+            self.keep(&mut desk);
         }
+    }
+
+    /// The turn began, and something slow comes before its message is in the transcript.
+    fn keep_safe(&self) {
+        let mut desk = self.desk();
+        if desk.accept.is_some() && desk.pending.is_none() {
+            self.keep(&mut desk);
+        }
+    }
+
+    fn keep(&self, desk: &mut Desk) {
         let kept = pending::keep(
             self.core.config.paths(),
             &self.run.key,
@@ -265,7 +277,7 @@ impl Flight {
                     notes.used();
                 }
             }
-            // Not fatal: the caller is acknowledged later, when the turn starts.
+            // Not fatal: the caller is acknowledged later, when the message is in the transcript.
             Err(err) => {
                 log::error!("cannot keep a waiting message: {err}");
                 return;
@@ -417,12 +429,13 @@ impl Flight {
             thinking,
             default_model: models::reference(config, &self.agent_id).to_string(),
         };
+        let message = sight::described(self, config, &chain.targets[0], &self.message);
         let deadline = Instant::now() + self.timeout;
         let cancel = self.run.cancel.clone();
         let limit = agents.clock().at(deadline, move || cancel.cancel());
         let mut outcome = turn::run(
             &Turn {
-                message: self.message.clone(),
+                message: message.unwrap_or_else(|| self.message.clone()),
                 candidates: &chain.targets,
                 thinking,
                 session_id: &self.session_id,
@@ -464,7 +477,11 @@ impl Flight {
             );
         }
         if self.listed {
-            self.note(&outcome, &target, &skills);
+            // Another provider's profile is nothing the session could keep to.
+            let home = &chain.targets[0].provider;
+            let profile = worked.filter(|_| target.provider == *home);
+            let profile = profile.and_then(|at| chain.profile(at));
+            self.note(&outcome, &target, profile, &skills);
         }
         Ok((outcome, target, report))
     }
@@ -499,7 +516,7 @@ impl Flight {
     }
 
     /// Writes into the session entry what its next turn and its viewers need.
-    fn note(&self, outcome: &Outcome, target: &Target, skills: &Usable) {
+    fn note(&self, outcome: &Outcome, target: &Target, profile: Option<&str>, skills: &Usable) {
         let usage = &outcome.usage;
         let spoke = outcome.error.is_none() && usage.total_tokens > 0;
         let updated = self.core.agents.sessions.update(&self.run.key, |entry| {
@@ -516,6 +533,8 @@ impl Flight {
             entry.model_provider = Some(target.provider.clone());
             entry.model = Some(target.model.clone());
             entry.context_tokens = Some(target.context_window);
+            // Before the count: a compaction in this run lets the next one choose anew.
+            models::stick(entry, profile);
             compaction::count(entry, outcome.compactions);
             if skills.snapshot.is_some() || entry.skills_snapshot.is_some() {
                 entry.skills_snapshot.clone_from(&skills.snapshot);
