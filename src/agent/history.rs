@@ -1,7 +1,7 @@
 //! How much of earlier turns the model is shown: the newest whole turns that fit into its window.
 //! Nothing is copied; what must not be sent of them is left out by the model floor.
 
-use crate::wire::message::{Block, Message};
+use crate::wire::message::Message;
 use serde_json::{Map, Value};
 
 /// Characters per token, roughly; the original's estimate.
@@ -14,7 +14,7 @@ pub fn first_that_fits(messages: &[Message], max_chars: usize, max_turns: usize)
     let mut used = 0usize;
     let mut turns = 0;
     for (i, message) in messages.iter().enumerate().rev() {
-        used = used.saturating_add(size(message));
+        used = used.saturating_add(message.chars());
         if used > max_chars {
             return start;
         }
@@ -28,35 +28,6 @@ pub fn first_that_fits(messages: &[Message], max_chars: usize, max_turns: usize)
     }
     // All fits: also what stands before the first question (an injected line).
     0
-}
-
-/// Rough size in characters of what a message puts into a request.
-pub fn size(message: &Message) -> usize {
-    message.measure(block_size)
-}
-
-fn block_size(block: &Block) -> usize {
-    /// What a picture costs, whatever its bytes.
-    const IMAGE: usize = 4800;
-    match block {
-        Block::Text { text, .. } => text.len(),
-        Block::Thinking { thinking, .. } => thinking.len(),
-        Block::ToolCall {
-            name, arguments, ..
-        } => name.len() + arguments.values().map(value_size).sum::<usize>(),
-        Block::Image { .. } => IMAGE,
-        Block::Unknown => 0,
-    }
-}
-
-/// Rough size in characters of a JSON value without its punctuation and keys.
-pub fn value_size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(list) => list.iter().map(value_size).sum(),
-        Value::Object(map) => map.values().map(value_size).sum(),
-        _ => 4,
-    }
 }
 
 /// How many user turns of a direct chat the channel's configuration wants sent: the session key

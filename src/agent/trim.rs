@@ -2,7 +2,6 @@
 //! when the service still refuses, long messages too and pictures give way to a note. Only what is
 //! sent changes; the transcript keeps everything.
 
-use super::history;
 use crate::wire::message::{Block, Content, Message};
 use std::borrow::Cow;
 
@@ -22,9 +21,14 @@ pub enum Force {
     Hard,
 }
 
-/// The messages with long texts cut until they have `max_chars`, as far as that can be had.
-pub fn fit(messages: &[Message], max_chars: usize, force: Force) -> Cow<'_, [Message]> {
-    let total: usize = messages.iter().map(history::size).sum();
+/// The messages, which have `total` characters, with long texts cut until they have `max_chars`, as
+/// far as that can be had.
+pub fn fit(
+    messages: &[Message],
+    total: usize,
+    max_chars: usize,
+    force: Force,
+) -> Cow<'_, [Message]> {
     if total <= max_chars && force == Force::Gentle {
         return Cow::Borrowed(messages);
     }
@@ -95,7 +99,7 @@ fn cap(lengths: &[usize], over: usize) -> usize {
 
 /// Returns the characters that this saved.
 fn drop_pictures(messages: &mut [Message]) -> usize {
-    let before: usize = messages.iter().map(history::size).sum();
+    let before: usize = messages.iter().map(Message::chars).sum();
     for message in messages.iter_mut() {
         let blocks = match message {
             Message::ToolResult(result) => &mut result.content,
@@ -111,7 +115,7 @@ fn drop_pictures(messages: &mut [Message]) -> usize {
             }
         }
     }
-    before.saturating_sub(messages.iter().map(history::size).sum())
+    before.saturating_sub(messages.iter().map(Message::chars).sum())
 }
 
 /// At most about `max` bytes of `text`: its beginning and its end, and how much is missing.
@@ -149,8 +153,13 @@ mod tests {
             {"type": "image", "data": "AAAA", "mimeType": "image/png"}]})
     }
 
+    fn cut_to(messages: &[Message], max_chars: usize, force: Force) -> Cow<'_, [Message]> {
+        let total = messages.iter().map(Message::chars).sum();
+        fit(messages, total, max_chars, force)
+    }
+
     fn sizes(messages: &[Message]) -> Vec<usize> {
-        messages.iter().map(history::size).collect()
+        messages.iter().map(Message::chars).collect()
     }
 
     #[test]
@@ -161,10 +170,13 @@ mod tests {
             result(2_500),
             result(9_000)
         ]));
-        assert!(matches!(fit(&all, 60_000, Force::Gentle), Cow::Borrowed(_)));
-        let cut = fit(&all, 40_000, Force::Gentle);
+        assert!(matches!(
+            cut_to(&all, 60_000, Force::Gentle),
+            Cow::Borrowed(_)
+        ));
+        let cut = cut_to(&all, 40_000, Force::Gentle);
         let sizes = sizes(&cut);
-        assert_eq!(sizes[0], history::size(&all[0]));
+        assert_eq!(sizes[0], all[0].chars());
         assert!((20_000..22_000).contains(&sizes[1]), "{sizes:?}");
         assert_eq!(sizes[2..], [2_500, 9_000]);
         assert!(sizes.iter().sum::<usize>() <= 40_100);
@@ -173,10 +185,10 @@ mod tests {
     #[test]
     fn a_text_is_never_cut_to_nothing_and_people_only_when_it_must_be() {
         let all = messages(json!([user(90_000), result(30_000)]));
-        let gentle = fit(&all, 10_000, Force::Gentle);
-        assert_eq!(sizes(&gentle)[0], history::size(&all[0]));
+        let gentle = cut_to(&all, 10_000, Force::Gentle);
+        assert_eq!(sizes(&gentle)[0], all[0].chars());
         assert!(sizes(&gentle)[1] <= MIN_KEPT + 50);
-        let hard = fit(&all, 10_000, Force::Hard);
+        let hard = cut_to(&all, 10_000, Force::Hard);
         assert!(
             sizes(&hard).iter().sum::<usize>() < 10_200,
             "{:?}",
@@ -188,7 +200,7 @@ mod tests {
                 .contains("picture stood here")
         );
         let small = messages(json!([{"role": "user", "content": "hi", "timestamp": 1}]));
-        assert!(matches!(fit(&small, 10, Force::Hard), Cow::Borrowed(_)));
+        assert!(matches!(cut_to(&small, 10, Force::Hard), Cow::Borrowed(_)));
     }
 
     #[test]

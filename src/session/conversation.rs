@@ -25,6 +25,8 @@ pub struct Conversation {
     pub thinking_level: Option<String>,
     /// When the summary that stands first in `messages` was made.
     pub compacted: Option<u64>,
+    /// Characters of `messages` in a request, counted as they come and go.
+    pub chars: usize,
     /// What it takes in memory, roughly.
     pub bytes: usize,
 }
@@ -43,6 +45,7 @@ impl Conversation {
         self.unanswered = user.then_some(parent);
         if message != Message::Other {
             self.bytes += cost(size);
+            self.chars += message.chars();
             self.messages.push(message);
             self.ids.push(id);
         }
@@ -58,7 +61,8 @@ impl Conversation {
     pub fn drop_unanswered(&mut self) {
         if let Some(parent) = self.unanswered.take() {
             if self.ids.last() == self.leaf.as_ref() {
-                self.messages.pop();
+                let gone = self.messages.pop();
+                self.chars -= gone.as_ref().map_or(0, Message::chars);
                 self.ids.pop();
             }
             self.leaf = parent;
@@ -96,6 +100,7 @@ impl Conversation {
         self.messages.shrink_to_fit();
         self.ids.shrink_to_fit();
         self.bytes = self.messages.iter().map(|m| cost(weight(m))).sum();
+        self.chars = self.messages.iter().map(Message::chars).sum();
         self.compacted = Some(at_ms);
         self.pass(id);
     }
@@ -254,8 +259,12 @@ mod tests {
         let answer = spoken("b".into(), "", "", "", 2);
         talk.push("2".into(), Message::Assistant(answer), 1);
         talk.push("3".into(), user("c".into(), 3), 1);
+        assert_eq!(talk.chars, 3);
         talk.drop_unanswered();
-        assert_eq!(texts(&talk), ["a", "b"]);
+        assert_eq!(
+            (texts(&talk), talk.chars),
+            (vec!["a".into(), "b".into()], 2)
+        );
         assert_eq!(talk.leaf.as_deref(), Some("2"));
         talk.drop_unanswered();
         assert_eq!(texts(&talk), ["a", "b"]);
@@ -271,6 +280,10 @@ mod tests {
         assert_eq!(talk.ids, ["c".into(), Id::from("3")]);
         assert!(texts(&talk)[0].contains("short"));
         assert_eq!(talk.summary(), Some(("short", 9)));
+        assert_eq!(
+            talk.chars,
+            talk.messages.iter().map(Message::chars).sum::<usize>()
+        );
         assert_eq!(talk.leaf.as_deref(), Some("c"));
     }
 

@@ -164,7 +164,9 @@ impl Scan {
             if Some(step) == compaction {
                 // The summary stands before everything that is kept.
                 let text = body.summary.as_deref().unwrap_or_default();
-                talk.messages.insert(0, summarised(text, at_ms));
+                let summary = summarised(text, at_ms);
+                talk.chars += summary.chars();
+                talk.messages.insert(0, summary);
                 talk.ids.insert(0, id.clone());
                 talk.bytes += cost(text.len());
                 talk.compacted = Some(at_ms);

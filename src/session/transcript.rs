@@ -343,6 +343,12 @@ impl Transcript {
         &self.talk.messages
     }
 
+    /// Characters of `context`.
+    pub fn context_chars(&mut self) -> usize {
+        self.take_arrivals();
+        self.talk.chars
+    }
+
     /// The line id of each message of `context`.
     pub fn context_ids(&mut self) -> &[Id] {
         self.take_arrivals();

@@ -141,9 +141,29 @@ impl Message {
         };
         blocks.iter().map(of).sum()
     }
+
+    /// Rough size in characters of what it puts into a request.
+    pub fn chars(&self) -> usize {
+        self.measure(Block::chars)
+    }
 }
 
+/// What a picture costs in characters, whatever its bytes.
+const IMAGE_CHARS: usize = 4800;
+
 impl Block {
+    fn chars(&self) -> usize {
+        match self {
+            Block::Text { text, .. } => text.len(),
+            Block::Thinking { thinking, .. } => thinking.len(),
+            Block::ToolCall {
+                name, arguments, ..
+            } => name.len() + arguments.values().map(value_chars).sum::<usize>(),
+            Block::Image { .. } => IMAGE_CHARS,
+            Block::Unknown => 0,
+        }
+    }
+
     pub fn text(text: impl Into<String>) -> Block {
         Block::Text {
             text: text.into(),
@@ -190,6 +210,16 @@ pub fn text_in(content: &Value, between: &str) -> String {
     let texts = blocks.filter(|block| block["type"] == "text");
     let texts: Vec<&str> = texts.filter_map(|block| block["text"].as_str()).collect();
     texts.join(between)
+}
+
+/// Rough size in characters of a JSON value without its punctuation and keys.
+pub fn value_chars(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(value_chars).sum(),
+        Value::Object(map) => map.values().map(value_chars).sum(),
+        _ => 4,
+    }
 }
 
 /// The text blocks joined by newlines.

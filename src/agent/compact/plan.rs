@@ -65,7 +65,7 @@ pub fn tokens(messages: &[Message], compacted: u64) -> u64 {
 
 /// Tokens of one message, roughly.
 pub fn estimate(message: &Message) -> u64 {
-    let chars = u64::try_from(history::size(message)).unwrap_or(u64::MAX);
+    let chars = u64::try_from(message.chars()).unwrap_or(u64::MAX);
     chars.div_ceil(history::CHARS_PER_TOKEN)
 }
 

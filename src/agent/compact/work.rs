@@ -26,6 +26,8 @@ const MIN_PART: u64 = 2_000;
 pub trait Record {
     /// Every message of the context, oldest first; the last summary stands first.
     fn messages(&mut self) -> &[Message];
+    /// Characters of all of them, known without a look at each.
+    fn chars(&mut self) -> usize;
     /// The last summary, and when it was made.
     fn summary(&mut self) -> Option<(String, u64)>;
     /// Puts `summary` in place of everything before message `kept`.

@@ -16,8 +16,9 @@ impl Run<'_, '_> {
             return Err(Stop::Cancelled);
         }
         let (budget, force) = self.allowance(target, prompt);
+        let total = self.shown_chars();
         let shown = &self.parts.memory.messages()[self.shown..];
-        let messages = trim::fit(shown, budget, force);
+        let messages = trim::fit(shown, total, budget, force);
         let request = Request {
             system: &prompt.text,
             messages: &messages,

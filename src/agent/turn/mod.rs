@@ -141,6 +141,8 @@ struct Run<'t, 'p> {
     own: usize,
     /// Where the part that is sent starts.
     shown: usize,
+    /// Characters of what stands before it.
+    hidden: usize,
     relief: Relief,
     said: Said,
     usage: Usage,
@@ -167,6 +169,7 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
         parts,
         own: 0,
         shown: 0,
+        hidden: 0,
         relief: Relief::default(),
         said: Said::default(),
         usage: Usage::default(),

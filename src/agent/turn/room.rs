@@ -9,6 +9,7 @@ use super::super::prompt::Prompt;
 use super::super::trim::Force;
 use super::{Run, Stop, pause};
 use crate::model::{Class, Error, Target};
+use crate::wire::message::{Message, value_chars};
 use std::time::Duration;
 
 /// Compactions of one run: after the second there is little left to summarise.
@@ -42,9 +43,20 @@ impl Run<'_, '_> {
             }
         }
         let budget = self.budget(target, prompt);
-        let turns = self.turn.max_turns.unwrap_or(usize::MAX);
-        let earlier = &self.parts.memory.messages()[..self.own];
-        self.shown = history::first_that_fits(earlier, budget, turns);
+        let memory = &mut self.parts.memory;
+        let all = memory.chars();
+        let (earlier, own) = memory.messages().split_at(self.own);
+        let own: usize = own.iter().map(Message::chars).sum();
+        // The usual case needs no look at each message of a long conversation.
+        let fits = all.saturating_sub(own) <= budget && self.turn.max_turns.is_none();
+        self.shown = match fits {
+            true => 0,
+            false => {
+                let turns = self.turn.max_turns.unwrap_or(usize::MAX);
+                history::first_that_fits(earlier, budget, turns)
+            }
+        };
+        self.hidden = earlier[..self.shown].iter().map(Message::chars).sum();
         Ok(())
     }
 
@@ -60,7 +72,7 @@ impl Run<'_, '_> {
             let keep = self.room(target).keep >> (self.relief.compactions + 1);
             match self.compact(target, keep, true) {
                 Ok(()) => {
-                    self.shown = 0;
+                    (self.shown, self.hidden) = (0, 0);
                     return (!pause(self.turn.cancel, BREATH)).then_some(Stop::Cancelled);
                 }
                 Err(Failure::Cancelled) => return Some(Stop::Cancelled),
@@ -92,9 +104,15 @@ impl Run<'_, '_> {
 
     fn can_be_cut(&mut self, target: &Target, prompt: &Prompt) -> bool {
         let budget = self.budget(target, prompt) / 2;
+        let total = self.shown_chars();
         let shown = &self.parts.memory.messages()[self.shown..];
-        let cut = super::super::trim::fit(shown, budget, Force::Hard);
+        let cut = super::super::trim::fit(shown, total, budget, Force::Hard);
         *cut != *shown
+    }
+
+    /// Characters of the messages that are sent.
+    pub(super) fn shown_chars(&mut self) -> usize {
+        self.parts.memory.chars().saturating_sub(self.hidden)
     }
 
     fn room(&self, target: &Target) -> Room {
@@ -118,7 +136,7 @@ impl Run<'_, '_> {
                 .tools
                 .specs()
                 .iter()
-                .map(|tool| tool.description.len() + history::value_size(&tool.parameters))
+                .map(|tool| tool.description.len() + value_chars(&tool.parameters))
                 .sum(),
         };
         prompt.text.len() + tools
@@ -127,16 +145,18 @@ impl Run<'_, '_> {
     fn is_full(&mut self, target: &Target, prompt: &Prompt) -> bool {
         let room = self.room(target);
         let overhead = self.overhead(prompt);
-        let turns = self.turn.max_turns.unwrap_or(usize::MAX);
         let made = self.parts.memory.summary().map_or(0, |(_, at)| at);
         let own = self.own;
+        let all = self.parts.memory.chars();
         let messages = self.parts.memory.messages();
-        let from = match turns {
-            usize::MAX => 0,
-            turns => history::first_that_fits(&messages[..own], usize::MAX, turns),
+        let (from, chars) = match self.turn.max_turns {
+            None => (0, all),
+            Some(turns) => {
+                let from = history::first_that_fits(&messages[..own], usize::MAX, turns);
+                (from, messages[from..].iter().map(Message::chars).sum())
+            }
         };
         let counted = compact::tokens(&messages[from..], made);
-        let chars: usize = messages[from..].iter().map(history::size).sum();
         let chars = u64::try_from(chars + overhead).unwrap_or(u64::MAX);
         room.is_full(counted) || room.is_full(chars / history::CHARS_PER_TOKEN)
     }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::agent::history;
 use crate::model::{Delta, Request};
 use crate::wire::message::{Assistant, Block, Content, StopReason, User, text_of};
 use serde_json::json;
@@ -50,6 +49,9 @@ struct Tape {
 impl Record for Tape {
     fn messages(&mut self) -> &[Message] {
         &self.kept
+    }
+    fn chars(&mut self) -> usize {
+        self.kept.iter().map(Message::chars).sum()
     }
     fn summary(&mut self) -> Option<(String, u64)> {
         self.summary.clone().map(|text| (text, 1))
@@ -541,7 +543,7 @@ fn a_long_result_is_cut_when_a_summary_does_not_help() {
     // Nothing before this message, so nothing to summarise.
     let played = play_with(vec![overflow(), say("hi")], &["m"], tape);
     assert_eq!(texts(&played.outcome), ["hi"]);
-    let size = |at: usize| history::size(&played.asked[at][0]);
+    let size = |at: usize| played.asked[at][0].chars();
     assert!(
         size(0) == 150_000 && size(1) < 100_000,
         "{} {}",

@@ -18,6 +18,10 @@ impl Record for Tape {
         self.transcript.context()
     }
 
+    fn chars(&mut self) -> usize {
+        self.transcript.context_chars()
+    }
+
     fn summary(&mut self) -> Option<(String, u64)> {
         let (text, at) = self.transcript.summary()?;
         Some((text.to_string(), at))
