@@ -5,10 +5,11 @@ pub use super::fuzzy::{Picked, fuzzy, split_profile};
 use super::catalogue::{self, CONTEXT_WINDOW};
 use super::credential::{self, Credential, Profiles, Source};
 use super::name::{Ref, configured};
-use super::{Class, Error, Target, aws};
+use super::{Class, Error, Target, aws, kept};
 use crate::config::Snapshot;
 use crate::config::schema;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::path::Path;
 
 const MAX_TOKENS: u64 = 8192;
@@ -38,6 +39,7 @@ pub fn targets_with(
     agent_dir: &Path,
     model: &Ref,
 ) -> Result<Vec<Choice>, Error> {
+    let snapshot = &*kept::with(snapshot, agent_dir);
     let mut bare = target(snapshot, model)?;
     if bare.api == "echo" {
         return Ok(vec![Choice {
@@ -153,7 +155,12 @@ pub fn target(snapshot: &Snapshot, model: &Ref) -> Result<Target, Error> {
         (Some(entry), _, Some(own)) => from_config(own, entry, known.as_ref()),
         (None, Some(row), _) => from_catalogue(row, known.as_ref(), own),
         (None, None, Some(own)) => ad_hoc(own, model),
-        _ => return Err(unknown(model)),
+        _ => match kept::with(snapshot, &snapshot.paths.agent_dir) {
+            Cow::Owned(more) if configured(&more.config, &model.provider).is_some() => {
+                return target(&more, model);
+            }
+            _ => return Err(unknown(model)),
+        },
     };
     target.provider.clone_from(&model.provider);
     target.model.clone_from(&model.model);

@@ -18,6 +18,7 @@ mod fuzzy;
 mod google_generative_ai;
 mod history;
 mod json;
+mod kept;
 pub mod local;
 pub mod name;
 mod ollama;

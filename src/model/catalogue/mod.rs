@@ -142,6 +142,7 @@ fn model(row: &'static str) -> Option<Model> {
 
 /// `models.list`: what is built in and what is configured, by provider and name.
 pub fn list(snapshot: &Snapshot) -> Vec<Row> {
+    let snapshot = &*super::kept::with(snapshot, &snapshot.paths.agent_dir);
     let configured = &snapshot.config.models.providers;
     let mut rows: Vec<Row> = Vec::new();
     for (id, provider) in configured {
