@@ -1,7 +1,7 @@
 //! Hooks: other programs wake the agent or give it work over HTTP.
 
 use crate::front::{body, connect, exchange};
-use crate::harness::{Gateway, Setup, eventually};
+use crate::harness::{AT_ONCE, Gateway, Setup, eventually};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::Duration;
@@ -78,6 +78,59 @@ fn only_the_hook_token_opens_the_hooks() {
     }
     assert!(gateway.log().contains("a hook token came in the address"));
     assert!(!gateway.log().contains(SECRET));
+}
+
+#[test]
+fn wrong_hook_tokens_and_too_many_hooks_at_once_are_refused_for_a_while() {
+    let mut setup = setup(json!({}));
+    setup.config["gateway"]["trustedProxies"] = json!(["127.0.0.1"]);
+    setup.config["gateway"]["http"] = json!({"endpoints": {"chatCompletions": {"enabled": true}}});
+    let gateway = setup.start();
+    let wake = |token: &str, ip: &str| {
+        let headers = format!("Authorization: Bearer {token}\r\nX-Forwarded-For: {ip}\r\n");
+        let body = r#"{"text":"x","mode":"next-heartbeat"}"#;
+        let answer = ask(&gateway, "POST", "/hooks/wake", &headers, body);
+        status(&answer).to_string()
+    };
+    let codes: Vec<String> = (0..12).map(|_| wake("guess", "203.0.113.9")).collect();
+    assert_eq!((codes[0].as_str(), codes[11].as_str()), ("401", "429"));
+    // The right one is not looked at either; nobody else is concerned, and no other secret.
+    assert_eq!(wake(SECRET, "203.0.113.9"), "429");
+    assert_eq!(wake(SECRET, "203.0.113.10"), "200");
+    let own = format!(
+        "Authorization: Bearer {}\r\nX-Forwarded-For: 203.0.113.9\r\n",
+        gateway.token()
+    );
+    assert_eq!(status(&ask(&gateway, "GET", "/v1/models", &own, "")), "200");
+    let log = gateway.stderr();
+    assert!(
+        log.contains("for \"203.0.113.9\": POST /hooks/wake: token mismatch"),
+        "{log}"
+    );
+    assert!(!log.contains("guess"), "{log}");
+
+    // Sixteen that never finish their bodies, of which enough came to be passed on, have all the
+    // room there is.
+    let head = format!(
+        "POST /hooks/wake HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n\
+         Content-Length: 90000\r\n\r\n{}",
+        " ".repeat(70_000)
+    );
+    let slow: Vec<_> = (0..16)
+        .map(|_| {
+            let mut stream = connect(&gateway);
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let code = |want: &str| {
+        eventually(want, AT_ONCE, || {
+            (wake(SECRET, "203.0.113.10") == want).then_some(())
+        });
+    };
+    code("429");
+    drop(slow);
+    code("200");
 }
 
 #[test]

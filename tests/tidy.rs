@@ -205,6 +205,26 @@ fn standard_output_belongs_to_the_commands() {
     fail("println only in cli and ctl", found);
 }
 
+/// `==` on the text of a secret tells by its time where the first difference is.
+fn compares_a_secret(line: &str) -> bool {
+    line.contains(".expose()") && (line.contains(" == ") || line.contains(" != "))
+}
+
+#[test]
+fn secrets_are_compared_in_one_place() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|s| !s.is_tests()) {
+        let is_place = source.path.ends_with("base/secret.rs");
+        for (at, line) in code(&source.text) {
+            let another = line.contains("fn constant_time_eq") && !is_place;
+            if another || compares_a_secret(line) {
+                found.push(format!("{}: {line}", place(source, at)));
+            }
+        }
+    }
+    fail("Secret::matches or constant_time_eq", found);
+}
+
 #[test]
 fn no_file_is_too_long_to_hold_in_the_head() {
     let long = sources()
@@ -255,6 +275,8 @@ fn the_rules_above_can_be_broken() {
         ["wire", "net"]
     );
     assert_eq!(rooms_named("let x = crate::gateway::main();"), ["gateway"]);
+    assert!(compares_a_secret("if token.expose() == offered {"));
+    assert!(!compares_a_secret("if token.matches(offered.expose()) {"));
     assert!(uses_libc("libc::kill(1, 2)") && !uses_libc("libc::SYS_kill,"));
     assert!(floor("cli") > floor("gateway") && floor("gateway") > floor("base"));
     assert_eq!(code("a\n// b\n#[cfg(test)]\nmod x;").count(), 1);

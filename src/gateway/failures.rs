@@ -33,6 +33,9 @@ pub struct Source {
     /// Of IPv6 the network: one host has as many addresses as it likes in its own.
     ip: IpAddr,
     shared: bool,
+    /// Of the hooks' token, which is another secret: a program with an old one must not lock out
+    /// the people behind its address.
+    hooks: bool,
 }
 
 #[derive(Default)]
@@ -71,7 +74,16 @@ impl Source {
         Some(Source {
             ip,
             shared: origin.behind || ip.is_loopback(),
+            hooks: false,
         })
+    }
+
+    /// The same, as one that offers the hooks' token.
+    pub fn for_hooks(self) -> Source {
+        Source {
+            hooks: true,
+            ..self
+        }
     }
 
     fn longest(&self) -> Duration {
@@ -241,7 +253,11 @@ mod tests {
         let start = Instant::now();
         for at in 0..MAX_SOURCES as u32 + 100 {
             let ip = IpAddr::from((0x0a00_0000 + at).to_be_bytes());
-            let source = Source { ip, shared: false };
+            let source = Source {
+                ip,
+                shared: false,
+                hooks: false,
+            };
             failures.failed(&source, start + Duration::from_millis(u64::from(at)));
         }
         let sources = failures.sources();
@@ -249,7 +265,8 @@ mod tests {
         let first = IpAddr::from([10, 0, 0, 0]);
         assert!(!sources.contains_key(&Source {
             ip: first,
-            shared: false
+            shared: false,
+            hooks: false,
         }));
     }
 

@@ -14,6 +14,8 @@ const BUFFER: usize = 8 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a whole request body may take, however steadily it drips.
 const BODY_TIME: Duration = Duration::from_secs(600);
+/// How long a refused client may go on sending.
+const DRAIN: Duration = Duration::from_secs(2);
 /// What of a body is read before the plane is asked: its threads are few, so a client that stops
 /// half-way must not hold one. A larger body shows by its first part that it is being sent.
 const HELD: usize = 64 * 1024;
@@ -100,6 +102,7 @@ pub fn relay(
     };
     let mut down = Pending::default();
     let mut ended = false;
+    let mut refused = false;
     loop {
         let reads_client = up.is_empty() && left > 0;
         let mut poll = Poll::new();
@@ -143,14 +146,45 @@ pub fn relay(
         }
         if ready(from_client) || here {
             if let Some(read) = up.fill_from(client, left)? {
+                if read == 0 && owes {
+                    // Whoever reads the body in the plane would wait for the rest for ever.
+                    plane.finish();
+                }
                 left = if read == 0 { 0 } else { left - read };
                 owes = left > 0 && !(body == Body::Open && up.bytes.ends_with(LAST_CHUNK));
             }
         }
-        if ready(from_plane) && down.fill_from(plane, u64::MAX)? == Some(0) {
-            return Ok(());
+        if ready(from_plane) {
+            match down.fill_from(plane, u64::MAX)? {
+                Some(0) => {
+                    if refused {
+                        drain(client);
+                    }
+                    return Ok(());
+                }
+                // An answer before the whole body is a refusal: endpoints read all of it first. The
+                // plane's thread must not wait for what nobody wants.
+                Some(_) if owes => {
+                    plane.finish();
+                    up = Pending::default();
+                    left = 0;
+                    owes = false;
+                    refused = true;
+                }
+                _ => {}
+            }
         }
     }
+}
+
+/// Takes in what the client still sends after its answer, for a moment: closed with something unread,
+/// a connection may lose the answer on its way.
+fn drain(client: &Stream) {
+    client.finish();
+    let until = Instant::now() + DRAIN;
+    let mut room = [0; BUFFER];
+    // Ends with an error when the time is over, too.
+    while matches!(client.receive_by(&mut room, until), Ok(1..)) && Instant::now() < until {}
 }
 
 impl Pending {
@@ -256,6 +290,51 @@ mod tests {
         let mut answer = String::new();
         browser.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "413");
+    }
+
+    #[test]
+    fn a_client_that_goes_in_the_middle_of_its_body_ends_it_for_the_plane() {
+        let (client, browser) = pair();
+        let (plane, mut server) = pair();
+        browser.shutdown(std::net::Shutdown::Write).unwrap();
+        let serving = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            server.read_to_end(&mut all).unwrap();
+            all
+        });
+        relay(
+            &client,
+            &plane,
+            b"half".to_vec(),
+            Body::Length(100),
+            &Cancel::new(),
+        )
+        .unwrap();
+        drop(plane);
+        assert_eq!(serving.join().unwrap(), b"half");
+    }
+
+    #[test]
+    fn a_refusal_ends_the_body_for_the_plane_and_reaches_a_client_that_still_sends() {
+        let (client, mut browser) = pair();
+        let (plane, mut server) = pair();
+        let serving = std::thread::spawn(move || {
+            server.write_all(b"401").unwrap();
+            // As the plane's library does with what is left of a request.
+            server.read_to_end(&mut Vec::new()).unwrap();
+        });
+        let sending = std::thread::spawn(move || {
+            browser.write_all(&[1; 100_000]).unwrap();
+            browser.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            browser.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let body = Body::Length(200_000);
+        relay(&client, &plane, b"x".to_vec(), body, &Cancel::new()).unwrap();
+        serving.join().unwrap();
+        drop(client);
+        assert_eq!(sending.join().unwrap(), "401");
     }
 
     #[test]

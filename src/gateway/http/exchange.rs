@@ -1,6 +1,7 @@
 //! One relayed request and the answer to it.
 
 use crate::base::cancel::Cancel;
+use crate::base::secret::constant_time_eq;
 use crate::config::Snapshot;
 use crate::config::listen::AuthMode;
 use crate::gateway::auth::{Asker, Refusal};
@@ -17,6 +18,7 @@ use serde_json::json;
 use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What the front verified about the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,10 +180,7 @@ impl Exchange {
         }
         let forwarding = self.forwarding();
         let config = core.config.current();
-        let origin = match self.sender.ip {
-            Some(ip) => origin::origin(ip, &forwarding, &config.config.gateway.trusted_proxies),
-            None => Origin::on_socket(false),
-        };
+        let origin = self.origin(&config, &forwarding);
         let asker = Asker::new(origin, self.header("origin").is_some());
         let basic = match core.listen.auth.mode {
             // Browsers add it to what any page sends here.
@@ -202,6 +201,53 @@ impl Exchange {
             }
         }
         asker.failed(core, refusal);
+        self.refuse(core, &forwarding, refusal);
+        false
+    }
+
+    /// Whether `offered` is the hooks' token. Whoever offers wrong ones is heard less and less, the
+    /// owner's own programs excepted.
+    pub fn knows_hook_token(&self, core: &Core, token: &str, offered: Option<&str>) -> bool {
+        let forwarding = self.forwarding();
+        let origin = self.origin(&core.config.current(), &forwarding);
+        let page = self.header("origin").is_some();
+        let source = failures::Source::of(&origin, page).map(failures::Source::for_hooks);
+        let now = Instant::now();
+        let waits = source.and_then(|source| core.failures.wait(&source, now));
+        let refusal = match (waits, offered.filter(|offered| !offered.is_empty())) {
+            (Some(wait), _) => Refusal::Later(wait),
+            (None, None) => Refusal::TokenMissing,
+            (None, Some(offered)) => {
+                if constant_time_eq(offered.as_bytes(), token.as_bytes()) {
+                    if let Some(source) = &source {
+                        core.failures.passed(source);
+                    }
+                    return true;
+                }
+                if let Some(source) = &source {
+                    core.failures.failed(source, now);
+                }
+                Refusal::TokenMismatch
+            }
+        };
+        self.refuse(core, &forwarding, refusal);
+        false
+    }
+
+    /// Refused without being looked at, because too many wrong secrets came from there.
+    pub fn is_shut_out(&self) -> bool {
+        matches!(self.refused.get(), Some((_, Refusal::Later(_))))
+    }
+
+    fn origin(&self, config: &Snapshot, forwarding: &Forwarding) -> Origin {
+        match self.sender.ip {
+            Some(ip) => origin::origin(ip, forwarding, &config.config.gateway.trusted_proxies),
+            None => Origin::on_socket(false),
+        }
+    }
+
+    /// Notes why, for the log and for the answer.
+    fn refuse(&self, core: &Core, forwarding: &Forwarding, refusal: Refusal) {
         core.failures.log(|| {
             let peer = self
                 .sender
@@ -221,7 +267,6 @@ impl Exchange {
             )
         });
         self.refused.set(Some((core.listen.auth.mode, refusal)));
-        false
     }
 
     /// As announced; a chunked body says nothing.

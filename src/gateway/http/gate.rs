@@ -23,6 +23,44 @@ pub struct Room {
     taken: AtomicUsize,
 }
 
+/// What the endpoints have room for. Together less than the plane has, so that one kind of client
+/// does not keep the web page out.
+pub struct Rooms {
+    /// Turns over OpenAI's endpoints. The lanes let fewer run; the rest wait with a thread each.
+    pub turns: Room,
+    /// Large bodies read at once: one is parsed into a few times its size.
+    pub large: Room,
+    /// Calls of tools: most wait for somebody else's server.
+    pub tools: Room,
+    /// Hooks: each waits for its work to be on disk.
+    pub hooks: Room,
+}
+
+impl Default for Rooms {
+    fn default() -> Rooms {
+        Rooms {
+            turns: Room::of(32),
+            large: Room::of(2),
+            tools: Room::of(8),
+            hooks: Room::of(16),
+        }
+    }
+}
+
+pub const BUSY: &str = "Too many requests are in work; try again soon.";
+
+/// No room: 429, and when to come again.
+pub fn busy(exchange: Exchange, body: &Value) {
+    exchange.respond(
+        429,
+        &[
+            ("Content-Type", "application/json; charset=utf-8"),
+            ("Retry-After", "2"),
+        ],
+        body.to_string().as_bytes(),
+    );
+}
+
 /// Taken until dropped.
 pub struct Taken<'a>(&'a Room);
 
@@ -108,6 +146,13 @@ mod tests {
         assert!(matches!(parse(b"{\"a\":"), Err(Bad::NotJson(why)) if why.contains("EOF")));
         let deep = "[".repeat(100_000);
         assert!(matches!(parse(deep.as_bytes()), Err(Bad::NotJson(_))));
+    }
+
+    #[test]
+    fn full_rooms_leave_the_web_page_some_of_the_plane() {
+        let rooms = Rooms::default();
+        let taken = rooms.turns.max + rooms.tools.max + rooms.hooks.max;
+        assert!(taken + 8 <= crate::gateway::http::plane::MAX_REQUESTS);
     }
 
     #[test]

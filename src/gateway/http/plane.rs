@@ -6,8 +6,8 @@
 //! other users out, the key keeps out what else runs as our user.
 
 use super::exchange::{Door, Exchange, Sender};
+use super::gate::Rooms;
 use super::metrics::Answers;
-use super::openai::Rooms;
 use crate::base::atomic;
 use crate::base::cancel::Cancel;
 use crate::base::id;
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Requests in work at once; more wait in tiny_http.
-const MAX_REQUESTS: usize = 64;
+pub(super) const MAX_REQUESTS: usize = 64;
 /// Stack of a request's thread: endpoints parse deep JSON.
 const STACK: usize = 1024 * 1024;
 

@@ -27,6 +27,11 @@ pub fn serve(core: &Arc<Core>, exchange: Exchange) -> Option<Exchange> {
         return Some(exchange);
     }
     let mut exchange = gate::admit(core, exchange, "POST")?;
+    let Some(_place) = core.plane.rooms.tools.take() else {
+        let error = json!({"type": "rate_limited", "message": gate::BUSY});
+        gate::busy(exchange, &json!({"ok": false, "error": error}));
+        return None;
+    };
     let bad = |message: &str| (400, invalid(message));
     let (status, answer) = match gate::json(&mut exchange, MAX_BODY) {
         Ok(body) => invoke(core, &body, &exchange.gone, offered),

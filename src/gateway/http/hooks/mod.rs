@@ -12,7 +12,6 @@ mod template;
 use super::Exchange;
 use super::gate::{self, Bad};
 use crate::base::id;
-use crate::base::secret::constant_time_eq;
 use crate::gateway::core::Core;
 use crate::gateway::heartbeat;
 use mapping::Outcome;
@@ -36,8 +35,11 @@ pub fn serve(core: &Arc<Core>, exchange: Exchange) -> Option<Exchange> {
     let Some(sub) = settings.below(exchange.path()).map(str::to_string) else {
         return Some(exchange);
     };
-    if !is_known(&exchange, settings.token) {
-        exchange.text(401, "Unauthorized");
+    if !is_known(core, &exchange, settings.token) {
+        match exchange.is_shut_out() {
+            true => exchange.unauthorized(),
+            false => exchange.text(401, "Unauthorized"),
+        }
         return None;
     }
     if exchange.method() != "POST" {
@@ -48,6 +50,10 @@ pub fn serve(core: &Arc<Core>, exchange: Exchange) -> Option<Exchange> {
         exchange.text(404, "Not Found");
         return None;
     }
+    let Some(_place) = core.plane.rooms.hooks.take() else {
+        gate::busy(exchange, &json!({"ok": false, "error": gate::BUSY}));
+        return None;
+    };
     let mut exchange = exchange;
     let body = match gate::json(&mut exchange, settings.max_body) {
         Ok(Value::Object(body)) => body,
@@ -92,19 +98,21 @@ fn mapped(
 }
 
 /// The token, where it is found first. In the address it is deprecated: it ends up in logs.
-fn is_known(exchange: &Exchange, token: &str) -> bool {
+fn is_known(core: &Core, exchange: &Exchange, token: &str) -> bool {
     let header = exchange
         .header("x-openclaw-token")
         .filter(|t| !t.is_empty());
     if let Some(offered) = exchange.bearer().or(header) {
-        return constant_time_eq(offered.as_bytes(), token.as_bytes());
+        return exchange.knows_hook_token(core, token, Some(offered));
     }
     let pairs = exchange.query_pairs();
-    let Some((_, offered)) = pairs.iter().find(|(name, _)| name == "token") else {
-        return false;
-    };
-    log::warn!(target: "gateway/hooks", "a hook token came in the address; use a header");
-    constant_time_eq(offered.trim().as_bytes(), token.as_bytes())
+    let offered = pairs.iter().find(|(name, _)| name == "token");
+    let offered = offered.map(|(_, offered)| offered.trim());
+    let known = exchange.knows_hook_token(core, token, offered);
+    if known {
+        log::warn!(target: "gateway/hooks", "a hook token came in the address; use a header");
+    }
+    known
 }
 
 fn refuse(exchange: Exchange, status: u16, why: &str) {

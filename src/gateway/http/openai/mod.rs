@@ -12,7 +12,7 @@ pub mod responses;
 mod talk;
 
 use super::Exchange;
-use super::gate::{self, Bad, Room, Taken};
+use super::gate::{self, Bad, Taken};
 use crate::base::id;
 use crate::config::Snapshot;
 use crate::config::agents::agent_id;
@@ -21,10 +21,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Turns over these endpoints at once. The lanes let fewer run; the rest wait with a thread each.
-const MAX_TURNS: usize = 32;
-/// Large bodies read at once: one is parsed into a few times its size.
-const MAX_LARGE: usize = 2;
 /// A body beyond this is a large one: pictures or files are in it.
 const LARGE: usize = 1024 * 1024;
 
@@ -37,21 +33,6 @@ const STREAM: [(&str, &str); 3] = [
     // Proxies that collect before they pass on (nginx) are told not to.
     ("X-Accel-Buffering", "no"),
 ];
-
-/// What these endpoints have room for.
-pub struct Rooms {
-    pub turns: Room,
-    large: Room,
-}
-
-impl Default for Rooms {
-    fn default() -> Rooms {
-        Rooms {
-            turns: Room::of(MAX_TURNS),
-            large: Room::of(MAX_LARGE),
-        }
-    }
-}
 
 /// Where a conversation is kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,18 +86,7 @@ fn admit(core: &Core, exchange: Exchange, max: usize) -> Option<Admitted<'_>> {
 }
 
 fn busy(exchange: Exchange) {
-    let body = error(
-        "Too many requests are in work; try again soon.",
-        "rate_limit_error",
-    );
-    exchange.respond(
-        429,
-        &[
-            ("Content-Type", "application/json; charset=utf-8"),
-            ("Retry-After", "2"),
-        ],
-        body.to_string().as_bytes(),
-    );
+    gate::busy(exchange, &error(gate::BUSY, "rate_limit_error"));
 }
 
 fn invalid(exchange: Exchange, message: &str) {
