@@ -12,5 +12,6 @@ pub mod lock;
 pub mod logging;
 pub mod logtail;
 pub mod secret;
+pub mod surrogate;
 pub mod sys;
 pub mod time;

@@ -7,6 +7,7 @@ use super::frames::Frames;
 use super::sse::Events;
 use super::{Class, Delta, Error, Target, fault, options};
 use crate::base::cancel::Cancel;
+use crate::base::surrogate::Halves;
 use crate::net::fetch::{self, Policy, Response};
 use crate::wire::message::{Assistant, StopReason};
 use serde_json::Value;
@@ -118,12 +119,14 @@ impl Call<'_> {
         };
         let limits = options::limits(self.target);
         let mut stream = Stream::new(self.framing, response, limits.idle);
+        // Services written in JavaScript cut between the two halves of an emoji.
+        let mut halves = Halves::default();
         let mut unseen = 0;
         let read = loop {
             match stream.next() {
                 Ok(Some(data)) => {
                     unseen += data.len();
-                    match event(data, &mut draft) {
+                    match event(&halves.join(data), &mut draft) {
                         Ok(Flow::More) => {}
                         Ok(Flow::Done) => break Ok(()),
                         // Half an event at the end.

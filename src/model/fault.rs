@@ -47,7 +47,8 @@ impl Error {
 /// The class of an error text, with the HTTP status when there was one.
 pub fn classify(message: &str, status: Option<u16>) -> Class {
     let text = message.to_lowercase();
-    if is_overflow(&text) {
+    // "Too many tokens" in a minute is not too many in a prompt.
+    if status != Some(429) && is_overflow(&text) {
         return Class::ContextOverflow;
     }
     let any = |patterns: &[&str]| patterns.iter().any(|p| text.contains(p));
@@ -70,6 +71,9 @@ pub fn classify(message: &str, status: Option<u16>) -> Class {
     if any(&[
         "rate_limit",
         "rate limit",
+        "rate-limit",
+        "ratelimit",
+        "throttlingexception",
         "too many requests",
         "429",
         "exceeded your current quota",
@@ -124,19 +128,27 @@ pub fn classify(message: &str, status: Option<u16>) -> Class {
     {
         return Class::Auth;
     }
-    let server = status.is_some_and(|s| s >= 500);
+    // Within a stream the status is in the text.
+    let told = status.is_none() && ["500", "502", "503", "504"].into_iter().any(number);
+    let server = told || status.is_some_and(|s| s >= 500);
     if server
         || any(&[
             "connection error",
+            "connection_error",
             "connection refused",
             "service unavailable",
+            "service_unavailable",
+            "serviceunavailable",
             "server error",
+            "server_error",
             "internal error",
+            "internalserver",
             "other side closed",
             "fetch failed",
             "upstream connect",
             "reset before headers",
             "terminated",
+            "retry delay",
         ])
     {
         return Class::Network;
@@ -146,13 +158,14 @@ pub fn classify(message: &str, status: Option<u16>) -> Class {
 
 /// Whether a lower-cased error text says that the prompt is larger than the model's window.
 pub fn is_overflow(text: &str) -> bool {
-    const SAYS: [&str; 18] = [
+    const SAYS: [&str; 19] = [
         "request_too_large",
         "request exceeds the maximum size",
         "context length exceeded",
         "context_length_exceeded",
         "maximum context length",
         "prompt is too long",
+        "input is too long for requested model",
         "maximum prompt length is",
         "exceeds model context window",
         "exceeds the context window",
@@ -169,9 +182,12 @@ pub fn is_overflow(text: &str) -> bool {
     let counted = text.contains("input token count") && text.contains("exceeds the maximum");
     let sized = text.contains("request size exceeds")
         && (text.contains("context window") || text.contains("context length"));
+    let limit = text.split("exceeds the limit of ").nth(1);
+    let limited = limit.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     SAYS.iter().any(|s| text.contains(s))
         || counted
         || sized
+        || limited
         || (text.contains("413") && text.contains("too large"))
         || ["400 status code (no body)", "413 status code (no body)"].contains(&text)
 }
@@ -318,6 +334,21 @@ mod tests {
             ("image exceeds 5 MB maximum", Some(400), Class::Unknown),
             ("something else 14290x", None, Class::RateLimit),
             ("something else", None, Class::Unknown),
+            (
+                "429 Too many tokens, please wait",
+                Some(429),
+                Class::RateLimit,
+            ),
+            ("too many tokens", Some(400), Class::ContextOverflow),
+            (
+                "prompt token count of 9 exceeds the limit of 8",
+                Some(400),
+                Class::ContextOverflow,
+            ),
+            ("502 Provider returned error", None, Class::Network),
+            ("at most 500 tools", Some(400), Class::Unknown),
+            ("ServiceUnavailableException", None, Class::Network),
+            ("ThrottlingException: slow down", None, Class::RateLimit),
         ];
         for (text, status, class) in cases {
             assert_eq!(classify(text, status), class, "{text}");

@@ -2,6 +2,7 @@
 //! line break in a string, wrapped in a string or a code fence. What can be read is kept, the rest
 //! is left out; nothing is made up. One pass, bounded depth.
 
+use crate::base::surrogate;
 use serde_json::{Map, Value};
 
 /// Deeper nesting is left out: no tool takes it, and the stack is small.
@@ -9,7 +10,7 @@ const MAX_DEPTH: usize = 64;
 
 /// The arguments as an object; empty when there is none to be found.
 pub(super) fn arguments(text: &str) -> Map<String, Value> {
-    let text = text.trim();
+    let text = &*surrogate::mend(text.trim());
     if text.is_empty() {
         return Map::new();
     }

@@ -2,7 +2,7 @@
 //! latest compaction in place of what it summarises.
 
 use super::seen::Seen;
-use super::surrogate;
+use crate::base::surrogate;
 use crate::wire::message::{Assistant, Block, Content, Message, StopReason, ToolResult, User};
 use serde_json::Value;
 

@@ -5,8 +5,9 @@
 //! a field we changed since our last write keeps our value, every other takes theirs.
 
 use super::stamp::Stamp;
-use super::{Entry, Error, guard, indent, key, surrogate};
+use super::{Entry, Error, guard, indent, key};
 use crate::base::atomic::{self, Durability};
+use crate::base::surrogate;
 use crate::base::time;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};

@@ -25,7 +25,6 @@ pub mod reset;
 mod seen;
 pub mod stamp;
 mod store;
-mod surrogate;
 pub mod tail;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use super::load::MAX_LINE;
 use super::record::{self, VERSION};
-use super::surrogate;
+use crate::base::surrogate;
 use crate::base::{atomic, id, jsonl, time};
 use serde_json::{Map, Value};
 use std::fs::{self, File};

@@ -155,6 +155,12 @@ fn answer(to: &mut TcpStream, fault: &str, nth: usize) -> Option<()> {
             send(&bytes)?;
             send(end().as_bytes())?;
         }
+        ("cut", _) => {
+            send(STREAM.as_bytes())?;
+            let halves = said("a smile: ?") + &said("!.");
+            let halves = halves.replace('?', "\\ud83d").replace('!', "\\ude00");
+            send((halves + &end()).as_bytes())?;
+        }
         ("sloppy", 1) => {
             send(STREAM.as_bytes())?;
             let arguments = "{\"command\": \"echo mended\",";
@@ -258,7 +264,7 @@ fn every_fault_of_a_service_is_bounded_and_told_for_what_it_is() {
     let timeout = json!({"timeout": 1});
     let format = json!({"format": 1});
     // The fault, words of the reply, requests, what its key is blamed for.
-    let cases: [(&str, &str, usize, Value); 14] = [
+    let cases: [(&str, &str, usize, Value); 15] = [
         ("silent", "timed out", 3, timeout.clone()),
         ("stalls", "timed out", 1, timeout.clone()),
         ("drips", "timed out", 1, timeout),
@@ -266,6 +272,7 @@ fn every_fault_of_a_service_is_bounded_and_told_for_what_it_is() {
         ("floods", "larger than 67108864 bytes", 1, format.clone()),
         ("endless", "larger than 8388608 bytes", 1, format),
         ("latin", "gr\u{fffd}n", 1, Value::Null),
+        ("cut", "a smile: \u{1f600}.", 1, Value::Null),
         ("sloppy", "All is well.", 2, Value::Null),
         ("garbage", "not understood", 1, Value::Null),
         ("busy", "All is well.", 2, Value::Null),
