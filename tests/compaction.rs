@@ -169,6 +169,73 @@ fn an_overflow_is_answered_after_a_summary_with_the_question_in_it() {
     assert!(gateway.model().requests().len() <= 4);
 }
 
+/// Has the index say that the session nearly fills its window, and has not written its notes.
+fn nearly_full(gateway: &Gateway) {
+    // The index is written a moment behind.
+    eventually("the last turn in the index", Duration::from_secs(5), || {
+        entry(gateway)["inputTokens"].is_u64().then_some(())
+    });
+    let near = json!({"totalTokens": 110_000, "memoryFlushCompactionCount": null});
+    gateway.set_session(MAIN, near);
+}
+
+#[test]
+fn notes_are_written_before_a_summary_and_the_message_outlives_that() {
+    let gateway = Gateway::with_fake_model();
+    let mut ws = gateway.connect();
+    say(&mut ws, "one", "r1");
+    nearly_full(&gateway);
+    let model = gateway.model().clone();
+    let note = json!({"path": "memory/today.md", "content": "likes tea"});
+    model.reply(Reply::Tools(vec![("write".into(), note)]));
+    model.say(&["NO_REPLY"]);
+    model.say(&["second answer"]);
+    let result = say(&mut ws, "two", "r2");
+    assert_eq!(result["payloads"].as_array().unwrap().len(), 1);
+    assert_eq!(result["payloads"][0]["text"], "second answer");
+    let requests = model.requests();
+    assert_eq!(requests.len(), 4);
+    assert!(
+        asked(&requests[1]).contains("to memory/20"),
+        "{}",
+        asked(&requests[1])
+    );
+    assert!(asked(&requests[3]).ends_with("] two"));
+    let system = |at: usize| {
+        requests[at]["messages"][0]["content"]
+            .as_str()
+            .unwrap()
+            .to_string()
+    };
+    // What it is told stands at the end: all before it is the next turn's prompt.
+    assert!(system(1).starts_with(&system(3)) && system(1).len() > system(3).len());
+    let notes = gateway.dir().join("workspace/memory/today.md");
+    assert_eq!(fs::read_to_string(notes).unwrap(), "likes tea");
+    eventually("the mark", Duration::from_secs(5), || {
+        (entry(&gateway)["memoryFlushCompactionCount"] == 0).then_some(())
+    });
+
+    nearly_full(&gateway);
+    model.forget();
+    model.reply(Reply::Hang);
+    ws.send(
+        "agent",
+        json!({"message": "three", "sessionKey": MAIN, "idempotencyKey": "r3"}),
+    );
+    model.wait_request(1);
+    // Accepted while the notes are written.
+    eventually("three accepted", Duration::from_secs(5), || {
+        let frames = ws.rest_within(Duration::from_millis(20));
+        let accepted = |f: &Value| f["payload"]["status"] == "accepted";
+        frames.iter().any(accepted).then_some(())
+    });
+    gateway.kill_core();
+    gateway.connect();
+    let stored = lines(&gateway);
+    let last = stored.last().unwrap()["message"].to_string();
+    assert!(last.contains("] three"), "{last}");
+}
+
 #[test]
 fn the_local_model_goes_on_after_a_summary_of_its_own() {
     let name = "the_local_model_goes_on_after_a_summary_of_its_own";

@@ -11,5 +11,5 @@ mod plan;
 mod text;
 mod work;
 
-pub use plan::{Plan, Room, plan, tokens};
+pub use plan::{Plan, RESERVE, Room, plan, tokens};
 pub use work::{Done, Failure, Record, Work, run};

@@ -4,9 +4,11 @@
 mod bench;
 mod brief;
 pub mod compaction;
+mod flush;
 mod patience;
 mod sight;
 mod tape;
+mod traces;
 
 use super::commands::Hints;
 use super::core::Core;
@@ -14,7 +16,7 @@ use super::hooks;
 use super::models::{self, Chain};
 use super::pending;
 use super::queue;
-use super::runs::{Kind, Run, Verbose};
+use super::runs::{Run, Verbose};
 use super::skills::{self, Usable};
 use super::spool::Spooled;
 use super::system_events::Drawn;
@@ -23,14 +25,13 @@ use crate::agent::lane::{After, Placed};
 use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
 use crate::agent::{history, inbound, workspace};
 use crate::base::atomic::create_private_dir;
+use crate::base::cancel::Cancel;
 use crate::base::time::now_ms;
 use crate::config::Snapshot;
 use crate::config::sandbox;
 use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry, Opening};
-use crate::wire::gateway::agent::{
-    AgentMeta, Meta, Payload, PendingCall, Report, RunResult, Tokens,
-};
+use crate::wire::gateway::agent::{Payload, PendingCall, Report, RunResult};
 use crate::wire::message::{Block, Content, Message, User};
 use bench::Bench;
 use brief::{Brief, FILE_CHARS};
@@ -356,8 +357,10 @@ impl Flight {
                 outcome.tell_end(self);
                 if self.listed {
                     let used = outcome.usage.total_tokens;
-                    let key = &self.run.key;
-                    compaction::when_full(&self.core, key, target.context_window, used);
+                    let window = target.context_window;
+                    if !flush::comes_next(self, window) {
+                        compaction::when_full(&self.core, &self.run.key, window, used);
+                    }
                 }
                 let error = match &outcome.end {
                     End::Failed(why) => Some(why.clone()),
@@ -429,6 +432,7 @@ impl Flight {
             thinking,
             default_model: models::reference(config, &self.agent_id).to_string(),
         };
+        flush::first(self, &mut memory, &bench, &brief, &chain);
         let message = sight::described(self, config, &chain.targets[0], &self.message);
         let deadline = Instant::now() + self.timeout;
         let cancel = self.run.cancel.clone();
@@ -515,67 +519,14 @@ impl Flight {
             .unwrap_or(default)
     }
 
-    /// Writes into the session entry what its next turn and its viewers need.
-    fn note(&self, outcome: &Outcome, target: &Target, profile: Option<&str>, skills: &Usable) {
-        let usage = &outcome.usage;
-        let spoke = outcome.error.is_none() && usage.total_tokens > 0;
-        let updated = self.core.agents.sessions.update(&self.run.key, |entry| {
-            if entry.session_id.as_deref() != Some(&self.session_id) {
-                // Reset meanwhile: the new session has nothing to do with this turn.
-                return;
-            }
-            // A heartbeat is nobody's visit: the session grows old as if it had not been.
-            if self.run.kind != Kind::Heartbeat {
-                entry.updated_at = Some(now_ms());
-            }
-            entry.system_sent = Some(true);
-            entry.aborted_last_run = Some(matches!(outcome.end, End::Aborted | End::TimedOut));
-            entry.model_provider = Some(target.provider.clone());
-            entry.model = Some(target.model.clone());
-            entry.context_tokens = Some(target.context_window);
-            // Before the count: a compaction in this run lets the next one choose anew.
-            models::stick(entry, profile);
-            compaction::count(entry, outcome.compactions);
-            if skills.snapshot.is_some() || entry.skills_snapshot.is_some() {
-                entry.skills_snapshot.clone_from(&skills.snapshot);
-            }
-            if spoke {
-                entry.input_tokens = Some(usage.input);
-                entry.output_tokens = Some(usage.output);
-                entry.total_tokens = Some(usage.input + usage.cache_read + usage.cache_write);
-            }
-        });
-        if let Err(err) = updated {
-            log::error!("session {} was not updated: {err}", self.run.key);
-        }
-    }
-
-    fn result(
-        &self,
-        outcome: Outcome,
-        target: &Target,
-        report: Report,
-        took: Duration,
-    ) -> RunResult {
-        let pending_tool_calls = std::mem::take(&mut *self.handed_over());
-        RunResult {
-            payloads: outcome.payloads,
-            meta: Meta {
-                duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                agent_meta: AgentMeta {
-                    session_id: self.session_id.clone(),
-                    provider: target.provider.clone(),
-                    model: target.model.clone(),
-                    usage: Some(Tokens::from(&outcome.usage)),
-                },
-                aborted: outcome.end == End::TimedOut,
-                acknowledged: outcome.acknowledged,
-                system_prompt_report: Some(report),
-                error: outcome.error,
-                stop_reason: (!pending_tool_calls.is_empty()).then_some("tool_calls"),
-                pending_tool_calls,
-            },
-        }
+    /// Does `work`, which is cancelled with the run, and after `patience`.
+    fn within<T>(&self, patience: Duration, work: impl FnOnce(&Cancel) -> T) -> T {
+        let cancel = Cancel::new();
+        let (with_run, in_time) = (cancel.clone(), cancel.clone());
+        let _with_run = self.run.cancel.on_cancel(move || with_run.cancel());
+        let clock = self.core.agents.clock();
+        let _limit = clock.at(Instant::now() + patience, move || in_time.cancel());
+        work(&cancel)
     }
 }
 

@@ -2,13 +2,12 @@
 //! the place of the pictures.
 
 use super::Flight;
-use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
 use crate::model::name::{self, Ref};
 use crate::model::{Target, see};
 use crate::wire::message::{Block, Content, Message, User};
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Defaults of `tools.media.image`.
 const MAX_CHARS: usize = 500;
@@ -84,17 +83,18 @@ fn look(
         let seen = match (models.is_empty(), small) {
             (true, _) => Err("no model that sees is configured".into()),
             (_, false) => Err("it is too large".to_string()),
-            _ => within(flight, Duration::from_secs(seconds), |cancel| {
-                see::ask(
-                    config,
-                    &dir,
-                    &models,
-                    &question,
-                    std::slice::from_ref(picture),
-                    cancel,
-                )
-            })
-            .map(|seen| crate::agent::inbound::cut(&seen.text, max_chars)),
+            _ => flight
+                .within(Duration::from_secs(seconds), |cancel| {
+                    see::ask(
+                        config,
+                        &dir,
+                        &models,
+                        &question,
+                        std::slice::from_ref(picture),
+                        cancel,
+                    )
+                })
+                .map(|seen| crate::agent::inbound::cut(&seen.text, max_chars)),
         };
         parts.push(seen.unwrap_or_else(|why| {
             log::warn!("run {}: a picture was not looked at: {why}", flight.run.id);
@@ -160,16 +160,6 @@ fn in_scope(scope: &Value, key: &str, channel: Option<&str>) -> bool {
         .and_then(|rules| rules.iter().find(fits));
     let verdict = rule.map_or(&scope["default"], |rule| &rule["action"]);
     verdict != "deny"
-}
-
-/// Does `work`, which ends with the run, or after `patience`.
-fn within<T>(flight: &Flight, patience: Duration, work: impl FnOnce(&Cancel) -> T) -> T {
-    let cancel = Cancel::new();
-    let (with_run, in_time) = (cancel.clone(), cancel.clone());
-    let _with_run = flight.run.cancel.on_cancel(move || with_run.cancel());
-    let clock = flight.core.agents.clock();
-    let _limit = clock.at(Instant::now() + patience, move || in_time.cancel());
-    work(&cancel)
 }
 
 #[cfg(test)]
