@@ -4,6 +4,7 @@ use super::webdriver::Seat;
 use super::{connected, fill, go, looks_right, open, press, shows};
 use crate::harness::{Gateway, Setup, Ws, eventually};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -246,7 +247,7 @@ pub fn use_agent_file(browser: &Seat) {
 }
 
 #[test]
-fn a_skill_is_switched_off_and_given_its_key() {
+fn a_skill_is_switched_off_given_its_key_and_what_it_lacks_is_installed() {
     let setup = Setup::with_fake_model();
     let skill = setup.dir.path().join("workspace/skills/weather");
     std::fs::create_dir_all(&skill).unwrap();
@@ -258,11 +259,47 @@ metadata: {"openclaw":{"emoji":"☀","primaryEnv":"WEATHER_KEY","requires":{"env
         format!("---\n{front}\n---\n\n# How\n"),
     )
     .unwrap();
-    let gateway = setup.start();
-    let test = "a_skill_is_switched_off_and_given_its_key";
+    let tea = setup.dir.path().join("workspace/skills/tea");
+    std::fs::create_dir_all(&tea).unwrap();
+    let front = r#"name: tea
+description: Makes tea.
+metadata: {"openclaw":{"requires":{"bins":["teapot"]},"install":[{"id":"pot","kind":"uv","package":"teapot","bins":["teapot"]}]}}"#;
+    std::fs::write(
+        tea.join("SKILL.md"),
+        format!("---\n{front}\n---\n\n# How\n"),
+    )
+    .unwrap();
+    // Stands for uv: it fails once, then it puts the program on the path.
+    let bin = setup.dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let uv = format!(
+        "#!/bin/sh\ncd {}\n[ -e asked ] || {{ : > asked; echo 'error: no network' >&2; exit 3; }}\n\
+         cp uv teapot\n",
+        bin.display()
+    );
+    std::fs::write(bin.join("uv"), uv).unwrap();
+    std::fs::set_permissions(bin.join("uv"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let gateway = setup.env("PATH", &path).start();
+    let test = "a_skill_is_switched_off_given_its_key_and_what_it_lacks_is_installed";
     let Some(browser) = open(test, &gateway, "agents") else {
         return;
     };
+    let row = ".rows li[data-key=tea]";
+    shows(&browser, row, "needs teapot");
+    press(&browser, row, "Install teapot (uv)");
+    shows(
+        &browser,
+        ".toasts",
+        "Install failed (exit 3): error: no network",
+    );
+    shows(&browser, &format!("{row} .badge"), "not ready");
+    press(&browser, row, "Install teapot (uv)");
+    shows(&browser, ".toasts", "Installed");
+    shows(&browser, &format!("{row} .badge"), "ready");
+    // With what it lacks there, there is nothing to install any more.
+    let buttons = format!("return document.querySelectorAll('{row} button').length");
+    assert_eq!(browser.eval(&buttons), 0);
     let row = ".rows li[data-key=weather]";
     shows(&browser, row, "needs WEATHER_KEY");
     shows(&browser, &format!("{row} .badge"), "not ready");
