@@ -1,6 +1,6 @@
 //! The core may be replaced or die at any instant: no connection is refused, and it comes back.
 
-use crate::harness::model::Reply;
+use crate::harness::model::{Reply, asked};
 use crate::harness::{Gateway, eventually, proc};
 use serde_json::json;
 use std::io::{Read, Write};
@@ -128,6 +128,39 @@ fn a_core_that_does_not_go_is_killed_at_a_second_signal() {
     gateway.signal("TERM");
     assert!(gateway.wait_exit().success());
     assert!(!proc::is_alive(core));
+}
+
+#[test]
+fn a_command_left_running_when_the_core_dies_is_told_as_ended() {
+    let gateway = Gateway::with_fake_model();
+    let mark = "sleep 4711.75";
+    let exec = |command: &str| {
+        let call = json!({"command": command, "background": true});
+        ("exec".to_string(), call)
+    };
+    gateway
+        .model()
+        .reply(Reply::Tools(vec![exec("true"), exec(mark)]));
+    let mut ws = gateway.connect();
+    let say =
+        |id: &str| json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": id});
+    ws.call("chat.send", say("k1")).expect("sent");
+    ws.event_where("chat", |p| p["runId"] == "k1" && p["state"] == "final");
+    let left = gateway.state().join("rs/background");
+    eventually("the end of the other one", PATIENCE, || {
+        (std::fs::read_dir(&left).unwrap().count() == 1).then_some(())
+    });
+    gateway.kill_core();
+    let mut ws = gateway.connect();
+    gateway.model().forget();
+    ws.call("chat.send", say("k2")).expect("sent");
+    let asked = asked(&gateway.model().wait_request(1));
+    assert!(
+        asked.contains("gateway restarted): it was ended") && asked.contains(mark),
+        "{asked}"
+    );
+    assert_eq!(asked.matches("gateway restarted").count(), 1, "{asked}");
+    assert_eq!(std::fs::read_dir(left).unwrap().count(), 0);
 }
 
 #[test]

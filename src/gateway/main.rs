@@ -26,6 +26,7 @@ use crate::config::{Live, Paths, listen, profile};
 use crate::net::certificate::{self, Certificate};
 use crate::net::listen::Listener;
 use crate::supervisor::{args, listeners, spawn};
+use crate::tool::process::left;
 use crate::wire::control::{FD_VARIABLE, Flags, Limits, ToCore, Worker};
 use crate::wire::version;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -150,6 +151,9 @@ fn start() -> Result<Started, Error> {
         &core.agents.sessions.defaults(),
     );
     unanswered::tell(core.config.paths(), &core.system_events);
+    left::tell(core.config.paths(), |key, notice| {
+        core.system_events.ask(key, notice);
+    });
     let (sender, events) = crossbeam_channel::bounded(QUEUE);
     core.attach_main(sender.clone());
     std::thread::Builder::new()

@@ -60,6 +60,7 @@ pub fn run(processes: &Processes, job: &Job) -> Result<Ended, String> {
         output: output::Output::new(output::MAX_CHARS),
         end: None,
         backgrounded: false,
+        mark: None,
         stdin_open: job.input.is_some(),
         notify: false,
         approval: None,

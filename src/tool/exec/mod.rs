@@ -195,6 +195,7 @@ impl Job {
             output: output::Output::new(self.output_limit),
             end: None,
             backgrounded: false,
+            mark: None,
             stdin_open: true,
             notify: self.notify,
             approval,

@@ -5,6 +5,7 @@
 //! stays listed for its agent, and is kept some time after its end.
 
 pub mod keys;
+pub mod left;
 pub mod output;
 pub mod session;
 pub mod slug;
@@ -14,6 +15,7 @@ use crate::base::cancel::Cancel;
 use crate::config::Paths;
 use crate::exec::{Client, Event};
 use crate::wire::exec::Run;
+use left::Note;
 use session::{End, Session};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -92,14 +94,18 @@ impl Processes {
         session.id = slug::new(|id| sessions.iter().any(|other| other.id == id));
         let id = session.id.clone();
         run.id.clone_from(&id);
+        let backgrounded = session.backgrounded;
         sessions.push(session);
         drop(sessions);
+        if backgrounded {
+            self.mark(&id);
+        }
         let (shared, name) = (self.shared.clone(), id.clone());
         let started = self
             .client
             .run(run, move |event| shared.on_event(&name, event));
         if let Err(err) = started {
-            self.shared.sessions().retain(|session| session.id != id);
+            self.take(&id);
             return Err(err.to_string());
         }
         Ok(id)
@@ -203,14 +209,38 @@ impl Processes {
             session.backgrounded = session.end.is_none();
             session.backgrounded
         };
-        self.with(id, running) == Some(true)
+        let runs = self.with(id, running) == Some(true);
+        if runs {
+            self.mark(id);
+        }
+        runs
+    }
+
+    /// Has the next core tell that it was left running. The disk may be slow, and the runner's
+    /// reader thread needs the lock.
+    fn mark(&self, id: &str) {
+        let note = self.with(id, |session| Note::of(session)).flatten();
+        let mut mark = note.and_then(|note| note.keep(&self.paths));
+        self.with(id, |session| {
+            if session.end.is_none() {
+                session.mark = mark.take();
+            }
+        });
+        if let Some(mark) = mark {
+            mark.forget();
+        }
     }
 
     /// Forgets a session.
     pub fn take(&self, id: &str) -> Option<Session> {
         let mut sessions = self.shared.sessions();
         let at = sessions.iter().position(|session| session.id == id)?;
-        Some(sessions.remove(at))
+        let mut session = sessions.remove(at);
+        drop(sessions);
+        if let Some(mark) = session.mark.take() {
+            mark.forget();
+        }
+        Some(session)
     }
 
     /// The background sessions of an agent, newest first.
@@ -274,6 +304,7 @@ impl Shared {
             Event::Failed(why) => session.finish(End::failed(why)),
         }
         let ended = session.ended();
+        let mark = session.mark.take_if(|_| session.end.is_some());
         if session.end.is_some() {
             sweep(&mut sessions);
         }
@@ -281,6 +312,9 @@ impl Shared {
         self.changed.notify_all();
         if let Some(ended) = ended {
             (self.on_exit)(&ended);
+        }
+        if let Some(mark) = mark {
+            mark.forget();
         }
     }
 }

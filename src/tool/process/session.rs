@@ -1,6 +1,7 @@
 //! One command: what was asked, what it printed, how it ended.
 
 use super::Ended;
+use super::left::Mark;
 use super::output::Output;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub struct Session {
     pub end: Option<End>,
     /// Its call did not wait for it: it belongs to the agent now.
     pub backgrounded: bool,
+    /// What the next core tells of it, when this one ends first.
+    pub mark: Option<Mark>,
     pub stdin_open: bool,
     /// Whether the agent is told of a background session's end.
     pub notify: bool,
