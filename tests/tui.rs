@@ -2,6 +2,7 @@
 
 use crate::harness::model::Reply;
 use crate::harness::{Gateway, skip};
+use crate::parity::official;
 use serde_json::json;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,6 +15,12 @@ struct Terminal {
 impl Terminal {
     /// Runs `openclaw tui ARGS` against the gateway; `None`, visibly, where there is no tmux.
     fn open(test: &str, gateway: &Gateway, args: &str) -> Option<Terminal> {
+        let program = env!("CARGO_BIN_EXE_openclaw");
+        Terminal::run(test, &gateway.command(program), &format!("tui {args}"))
+    }
+
+    /// Runs `command` with further words in the shell's form.
+    fn run(test: &str, command: &Command, args: &str) -> Option<Terminal> {
         if Command::new("tmux").arg("-V").output().is_err() {
             skip(test, "no tmux here");
             return None;
@@ -21,8 +28,7 @@ impl Terminal {
         let terminal = Terminal {
             socket: format!("openclaw-{}-{test}", std::process::id()),
         };
-        let program = env!("CARGO_BIN_EXE_openclaw");
-        let command = gateway.command(program);
+        let program = command.get_program().to_str().expect("UTF-8");
         let env: Vec<String> = command
             .get_envs()
             .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
@@ -30,7 +36,7 @@ impl Terminal {
             .map(|(name, value)| format!("{name}='{value}'"))
             .collect();
         let line = format!(
-            "env -i TERM=screen LANG=C.UTF-8 {} {program} tui {args}; echo left with $?; sleep 60",
+            "env -i TERM=screen LANG=C.UTF-8 {} {program} {args}; echo left with $?; sleep 60",
             env.join(" ")
         );
         let made = terminal.tmux(&[
@@ -249,4 +255,34 @@ fn without_a_terminal_the_way_to_go_is_named() {
         said.contains("needs a terminal") && said.contains("openclaw agent --message"),
         "{said}"
     );
+}
+
+#[test]
+fn the_terminal_chat_of_the_original_works_with_our_gateway() {
+    let test = "the_terminal_chat_of_the_original_works_with_our_gateway";
+    let program = match official::program() {
+        Ok(program) => program.to_str().expect("UTF-8"),
+        Err(why) => return skip(test, &why),
+    };
+    let gateway = Gateway::with_fake_model();
+    let mut command = gateway.command(program);
+    command
+        .env("OPENCLAW_GATEWAY_PORT", gateway.port().to_string())
+        .env("OPENCLAW_GATEWAY_TOKEN", gateway.token());
+    let Some(terminal) = Terminal::run("original", &command, "tui") else {
+        return;
+    };
+    terminal.shows("gateway connected");
+    terminal.say("hello there");
+    terminal.shows("Hello from the fake model");
+    // The first Enter only takes up what its list of words proposes.
+    terminal.say("/think low");
+    terminal.shows("/think low");
+    terminal.keys(&["Enter"]);
+    terminal.shows("thinking set to low");
+    let row = gateway.connect().call("sessions.list", json!({})).unwrap();
+    assert_eq!(row["sessions"][0]["thinkingLevel"], "low");
+    terminal.keys(&["C-c"]);
+    terminal.keys(&["C-c"]);
+    terminal.shows("left with 0");
 }
