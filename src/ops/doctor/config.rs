@@ -31,8 +31,16 @@ pub fn look(ground: &Ground) -> Vec<Finding> {
             topic: "Legacy config keys detected",
             grave: true,
             what: "Settings of earlier versions stand where they are not read any more.".into(),
-            details: moved.clone(),
-            why: "The gateway does not start with them.",
+            details: moved
+                .iter()
+                .cloned()
+                .chain(
+                    unknown
+                        .iter()
+                        .map(|key| format!("{key}: not known, is taken out")),
+                )
+                .collect(),
+            why: "The gateway does not start with them. The file as it is stays as a backup.",
             cure: Cure::Ours {
                 kind: Kind::Config,
                 question: "Move them to where they are read now?".into(),
@@ -45,7 +53,7 @@ pub fn look(ground: &Ground) -> Vec<Finding> {
             grave: true,
             what: "The configuration has keys that no version known here reads.".into(),
             details: unknown.clone(),
-            why: "The gateway does not start with them. They stay in the backup of the file.",
+            why: "The gateway does not start with them. The file as it is stays as a backup.",
             cure: Cure::Ours {
                 kind: Kind::Config,
                 question: "Take them out?".into(),
@@ -53,8 +61,7 @@ pub fn look(ground: &Ground) -> Vec<Finding> {
             },
         });
     }
-    let raw = serde_json::to_string(&tree).expect("a tree is plain data");
-    found.extend(left(&load::from_text(&snapshot.paths, ground.env(), raw)));
+    found.extend(left(&ground.repaired(&tree)));
     if snapshot.valid && !snapshot.warnings.is_empty() {
         found.push(Finding {
             topic: "Config warnings",

@@ -3,7 +3,6 @@
 
 use super::{Cure, Error, Finding, Ground, Kind, Remedy, io};
 use crate::model::credential;
-use crate::session::key::Defaults;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,14 +12,19 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 pub fn look(ground: &Ground) -> Vec<Finding> {
     let paths = ground.paths();
-    let agent = Defaults::of(&ground.snapshot.config).agent;
-    let own = paths.agent(&agent).join("agent");
+    // The original reads it and leaves it.
+    let shared = paths.credentials.join("oauth.json");
+    let mut places = vec![(shared, paths.agent_dir.clone(), false)];
+    let agents = fs::read_dir(paths.state.join("agents"));
+    for agent in agents.into_iter().flatten().flatten() {
+        // Links among them are other names.
+        if agent.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let own = agent.path().join("agent");
+            places.push((own.join("auth.json"), own, true));
+        }
+    }
     let mut found = Vec::new();
-    for (file, goes) in [
-        (own.join("auth.json"), true),
-        // The original reads it and leaves it.
-        (paths.credentials.join("oauth.json"), false),
-    ] {
+    for (file, own, goes) in places {
         let profiles = new_profiles(&file, &own);
         if profiles.is_empty() {
             continue;

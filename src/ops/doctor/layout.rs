@@ -7,7 +7,6 @@
 use super::{Cure, Error, Finding, Ground, Kind, Remedy, alone, io};
 use crate::base::{atomic, time};
 use crate::session::Store;
-use crate::session::key::Defaults;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +23,7 @@ const WHATSAPP: [&str; 7] = [
 
 pub fn look(ground: &Ground) -> Vec<Finding> {
     let paths = ground.paths();
-    let agent = Defaults::of(&ground.snapshot.config).agent;
+    let agent = ground.default_agent();
     let mut found = Vec::new();
     let sessions = paths.state.join("sessions");
     if is_full(&sessions) {
@@ -241,6 +240,20 @@ mod tests {
         assert!(there("credentials/whatsapp/default/pre-key-1.json"));
         assert!(there("credentials/telegram-pairing.json"));
         assert!(look(&ground).is_empty());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_agent_that_a_repaired_configuration_names_gets_the_old_state() {
+        let (mut ground, dir) = ground();
+        put(dir.join("sessions/s.jsonl"), "");
+        put(
+            dir.join("openclaw.json"),
+            "{routing:{agents:{work:{}}},bogus:1}",
+        );
+        ground.reload();
+        assert!(!ground.snapshot.valid);
+        assert!(look(&ground)[0].details[0].ends_with("agents/work/sessions"));
         fs::remove_dir_all(dir).unwrap();
     }
 

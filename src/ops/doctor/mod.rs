@@ -15,8 +15,11 @@ mod variables;
 
 use crate::base::exit::Report;
 use crate::config::edit;
-use crate::config::{Env, Paths, Snapshot, load};
+use crate::config::keys::{self, prune};
+use crate::config::{Env, Paths, Snapshot, load, migrate};
+use crate::session::key::Defaults;
 use crate::supervisor::lock;
+use serde_json::Value;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -150,7 +153,24 @@ impl Ground {
         self.snapshot = load::load(&self.snapshot.paths, &self.snapshot.env);
     }
 
-    /// The same for a file or folder as people write it.
+    /// What the file would be with this tree in it.
+    fn repaired(&self, tree: &Value) -> Snapshot {
+        let raw = serde_json::to_string(tree).expect("a tree is plain data");
+        load::from_text(self.paths(), self.env(), raw)
+    }
+
+    /// The agent that has what belongs to none, also where only moving its settings will say so.
+    fn default_agent(&self) -> String {
+        if self.snapshot.valid {
+            return Defaults::of(&self.snapshot.config).agent;
+        }
+        let mut tree = self.snapshot.parsed.clone();
+        migrate::run(&mut tree);
+        prune::prune(&keys::ROOT, &mut tree);
+        Defaults::of(&self.repaired(&tree).config).agent
+    }
+
+    /// A file or folder as people write it.
     fn shown(&self, path: &Path) -> String {
         self.paths().tilde(path)
     }
