@@ -68,6 +68,7 @@ fn ask<'a>(messages: &'a [Message], tools: &'a [ToolSpec]) -> Request<'a> {
         thinking: "off",
         session_id: "s1",
         max_tokens: None,
+        must_call: false,
     }
 }
 

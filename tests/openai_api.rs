@@ -16,7 +16,7 @@ fn setup() -> Setup {
     setup
 }
 
-fn switch_on(setup: &mut Setup) {
+pub fn switch_on(setup: &mut Setup) {
     setup.config["gateway"]["http"] = json!({"endpoints": {
         "chatCompletions": {"enabled": true},
         "responses": {"enabled": true},
@@ -37,7 +37,7 @@ pub fn post(gateway: &Gateway, path: &str, body: &Value) -> String {
     exchange(connect(gateway), &text)
 }
 
-fn json_of(answer: &str) -> Value {
+pub fn json_of(answer: &str) -> Value {
     serde_json::from_str(body(answer)).unwrap_or_else(|err| panic!("{err}: {answer}"))
 }
 

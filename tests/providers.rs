@@ -272,6 +272,7 @@ fn call(
         thinking: thinking(body),
         session_id: body["prompt_cache_key"].as_str().unwrap_or_default(),
         max_tokens: None,
+        must_call: false,
     };
     let mut heard = Heard::default();
     let result = Live::default().stream(target, &request, cancel, &mut |delta| match delta {

@@ -53,6 +53,11 @@ def main():
     params.n_parallel = 1
     params.cpuparams.n_threads = max(1, min(4, os.cpu_count() or 1))
     params.use_jinja = True
+    # What its makers advise; at llama.cpp's own defaults so small a model soon repeats itself until
+    # its limit. A request that says otherwise is obeyed.
+    params.sampling.temp = 0.2
+    params.sampling.top_p = 0.9
+    params.sampling.penalty_repeat = 1.1
     # Only the answers are wanted, and no gigabytes of remembered prompts.
     params.ui = False
     params.endpoint_slots = False

@@ -21,6 +21,9 @@ const SETTLE: Duration = Duration::from_millis(200);
 const LEAST_QUIET: Duration = Duration::from_millis(50);
 /// A file that never comes to rest is read this long after its first change.
 const LONGEST: Duration = Duration::from_secs(5);
+/// A log in the same folder must not keep us awake: after news of other files nothing is looked at for
+/// this long.
+const OTHERS: Duration = Duration::from_millis(20);
 /// Links followed for one file, as the kernel does.
 const MAX_LINKS: usize = 40;
 /// Folders watched; a configuration that includes files of more is watched in part.
@@ -93,6 +96,7 @@ impl Watch {
         loop {
             let mut seen = self.inotify.next(None)?;
             let Some(mut rest) = self.rest(&seen) else {
+                std::thread::sleep(OTHERS);
                 continue;
             };
             let first = Instant::now();

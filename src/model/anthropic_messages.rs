@@ -128,6 +128,9 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
         json.key("thinking").open(b'{').pair("type", "enabled");
         json.key("budget_tokens").value(&budget).close(b'}');
     }
+    if request.must_call && !request.tools.is_empty() {
+        json.raw_pair("tool_choice", r#"{"type":"any"}"#);
+    }
     json.close(b'}');
     json.into_bytes()
 }
@@ -147,7 +150,9 @@ fn cache_mark(target: &Target) -> Option<&'static str> {
 fn limits(target: &Target, request: &Request) -> (u64, Option<u64>) {
     let base = options::max_tokens(target, request);
     let budget = match options::thinking(target, request) {
+        // Who must call a tool cannot think: the service refuses both together.
         None => return (base, None),
+        Some(_) if request.must_call => return (base, None),
         Some("minimal") => 1024,
         Some("low") => 2048,
         Some("medium") => 8192,

@@ -138,7 +138,8 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
 fn limits(target: &Target, request: &Request) -> (u64, Option<u64>) {
     let base = options::max_tokens(target, request);
     let budget = match options::thinking(target, request) {
-        Some(level) if is_claude(target) => match level {
+        // Who must call a tool cannot think: the service refuses both together.
+        Some(level) if is_claude(target) && !request.must_call => match level {
             "minimal" => 1024,
             "low" => 2048,
             "medium" => 8192,
@@ -188,7 +189,11 @@ fn tools(json: &mut Json, request: &Request, turns: &[Turn]) {
         json.key("inputSchema").open(b'{').key("json");
         json.value(&*parameters).close(b'}').close(b'}').close(b'}');
     }
-    json.close(b']').close(b'}');
+    json.close(b']');
+    if request.must_call && !request.tools.is_empty() {
+        json.raw_pair("toolChoice", r#"{"any":{}}"#);
+    }
+    json.close(b'}');
 }
 
 fn text_block(json: &mut Json, text: &str) {
@@ -471,6 +476,7 @@ mod tests {
             thinking,
             session_id: "",
             max_tokens: None,
+            must_call: false,
         };
         serde_json::from_slice(&body(target, &request)).unwrap()
     }

@@ -83,6 +83,9 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
             json.close(b'}');
         }
         json.close(b']').close(b'}').close(b']');
+        if request.must_call {
+            json.raw_pair("toolConfig", r#"{"functionCallingConfig":{"mode":"ANY"}}"#);
+        }
     }
     json.key("generationConfig").open(b'{');
     if let Some(temperature) = options::temperature(target) {
@@ -495,6 +498,7 @@ mod tests {
             thinking,
             session_id: "",
             max_tokens: None,
+            must_call: false,
         };
         serde_json::from_slice(&body(target, &request)).unwrap()
     }

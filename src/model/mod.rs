@@ -82,6 +82,8 @@ pub struct Request<'a> {
     pub thinking: &'a str,
     pub session_id: &'a str,
     pub max_tokens: Option<u64>,
+    /// The answer shall call one of the tools. Not every service can be told so.
+    pub must_call: bool,
 }
 
 /// A tool as the model is told of it.
@@ -241,3 +243,59 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_answer_that_shall_call_a_tool_is_asked_for_in_each_formats_own_words() {
+        let tools = [ToolSpec {
+            name: "time".into(),
+            description: "Tells it.".into(),
+            parameters: json!({"type": "object", "properties": {}}),
+        }];
+        let mut request = Request {
+            system: "s",
+            messages: &[],
+            tools: &tools,
+            thinking: "high",
+            session_id: "",
+            max_tokens: None,
+            must_call: true,
+        };
+        let target = Target {
+            reasoning: true,
+            max_tokens: 64_000,
+            ..Target::default()
+        };
+        let required = json!("required");
+        type Body = fn(&Target, &Request) -> Vec<u8>;
+        let cases: [(Body, &str, Value); 5] = [
+            (openai_completions::body, "/tool_choice", required.clone()),
+            (openai_responses::body, "/tool_choice", required),
+            (
+                anthropic_messages::body,
+                "/tool_choice",
+                json!({"type": "any"}),
+            ),
+            (bedrock::body, "/toolConfig/toolChoice", json!({"any": {}})),
+            (
+                google_generative_ai::body,
+                "/toolConfig",
+                json!({"functionCallingConfig": {"mode": "ANY"}}),
+            ),
+        ];
+        for (body, place, choice) in cases {
+            request.must_call = true;
+            let sent: Value = serde_json::from_slice(&body(&target, &request)).unwrap();
+            assert_eq!(sent.pointer(place), Some(&choice), "{sent}");
+            // Anthropic's models refuse to think and be forced.
+            assert_eq!(sent.get("thinking"), None);
+            request.must_call = false;
+            let sent: Value = serde_json::from_slice(&body(&target, &request)).unwrap();
+            assert_eq!(sent.pointer(place), None, "{sent}");
+        }
+    }
+}

@@ -243,6 +243,7 @@ mod tests {
             thinking: "low",
             session_id: "",
             max_tokens: None,
+            must_call: false,
         };
         let sent: Value = serde_json::from_slice(&body(&target(), &request)).unwrap();
         assert_eq!(

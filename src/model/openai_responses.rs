@@ -96,6 +96,9 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
             json.raw_pair("strict", "false").close(b'}');
         }
         json.close(b']');
+        if request.must_call {
+            json.pair("tool_choice", "required");
+        }
     }
     if let Some(level) = level {
         json.key("reasoning").open(b'{').pair("effort", level);

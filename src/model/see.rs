@@ -102,6 +102,7 @@ pub fn ask(
         thinking: "off",
         session_id: "image",
         max_tokens: Some(MAX_TOKENS),
+        must_call: false,
     };
     let mut attempts = Vec::new();
     for model in models {

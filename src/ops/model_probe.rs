@@ -234,6 +234,7 @@ fn call(probed: &mut Probed, choice: &Choice, options: &Options) {
         thinking: "off",
         session_id: "probe",
         max_tokens: Some(options.max_tokens),
+        must_call: false,
     };
     let began = Instant::now();
     let patience = Duration::from_millis(options.timeout_ms);

@@ -303,6 +303,7 @@ fn ask(
         thinking: "off",
         session_id: "scan",
         max_tokens: Some(max_tokens),
+        must_call: !tools.is_empty(),
     };
     let began = Instant::now();
     let answer = within(patience, |cancel| {

@@ -135,17 +135,20 @@ fn survives(group: &Path) -> bool {
     steady
 }
 
+/// A client that says it is `mode`: `cli` is not listed, others are for five minutes.
+pub fn client(gateway: &Gateway, mode: &str) -> Ws {
+    let mut ws = Ws::open(gateway.port());
+    let mut params = ws.params(gateway.token());
+    params["client"]["id"] = mode.into();
+    params["client"]["mode"] = mode.into();
+    ws.hello(&params).expect("accepted");
+    ws
+}
+
 /// KiB that each of `CLIENTS` clients of this mode takes in the core, and what is left of it when
 /// they have gone.
 fn crowd(gateway: &Gateway, mode: &str) -> (f64, f64) {
-    let connect = || {
-        let mut ws = Ws::open(gateway.port());
-        let mut params = ws.params(gateway.token());
-        params["client"]["id"] = mode.into();
-        params["client"]["mode"] = mode.into();
-        ws.hello(&params).expect("accepted");
-        ws
-    };
+    let connect = || client(gateway, mode);
     let core = gateway.core_pid();
     // One client before the reading: what the first one makes for all is not its own.
     let first = connect();

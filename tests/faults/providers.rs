@@ -358,6 +358,7 @@ fn an_answer_that_does_not_end_is_cut_where_no_answer_should_get() {
         thinking: "off",
         session_id: "s",
         max_tokens: None,
+        must_call: false,
     };
     let error = Live::default().stream(&target, &request, &Cancel::new(), &mut |_| {});
     let error = error.expect_err("no answer");

@@ -29,6 +29,11 @@ static TURN: Mutex<()> = Mutex::new(());
 static SHARED: OnceLock<Result<u16, String>> = OnceLock::new();
 /// The same model, asked for vectors: llama.cpp does either, not both.
 static EMBEDDER: OnceLock<Result<u16, String>> = OnceLock::new();
+/// Starts the model's own server with a template that knows tools.
+const TOOLS_SOURCE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/model/serve_tools.py"
+);
 const EMBEDDER_SOURCE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/fixtures/memory/embed.py"
@@ -53,7 +58,9 @@ pub fn shared() -> Result<u16, String> {
 
 fn start() -> Result<u16, String> {
     let (local, settings) = installed()?;
-    run(local.worker(&settings).argv)?;
+    let mut argv = local.worker(&settings).argv;
+    argv.insert(1, TOOLS_SOURCE.into());
+    run(argv)?;
     local_model::wait(&settings).map_err(|err| err.to_string())?;
     Ok(settings.port)
 }

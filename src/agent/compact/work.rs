@@ -154,6 +154,7 @@ fn ask(work: &Work, request: &str, max_tokens: u64) -> Result<String, Failure> {
             thinking: "high",
             session_id: work.session_id,
             max_tokens: Some(max_tokens),
+            must_call: false,
         };
         let answer = work
             .model

@@ -5,9 +5,9 @@ use super::super::clean::{self, Stream};
 use super::super::event::Event;
 use super::super::prompt::Prompt;
 use super::super::trim;
-use super::{Run, Stop};
+use super::{Run, Stop, Toolbox};
 use crate::base::time::now_ms;
-use crate::model::{Class, Delta, Error, Request, Target};
+use crate::model::{Class, Delta, Error, Request, Target, ToolSpec};
 use crate::wire::message::{Assistant, Block, Message, StopReason, Usage};
 
 impl Run<'_, '_> {
@@ -22,14 +22,11 @@ impl Run<'_, '_> {
         let request = Request {
             system: &prompt.text,
             messages: &messages,
-            tools: if prompt.reduced {
-                &[]
-            } else {
-                self.parts.tools.specs()
-            },
+            tools: offered(self.parts.tools, self.owes, prompt),
             thinking: self.thinking,
             session_id: self.turn.session_id,
             max_tokens: self.turn.max_tokens,
+            must_call: self.owes,
         };
         let sink = self.parts.sink;
         let mut stream = Stream::new(self.said.final_only);
@@ -102,6 +99,15 @@ impl Run<'_, '_> {
             Ok(()) => Stop::Model(error),
             Err(why) => Stop::Broken(why),
         }
+    }
+}
+
+/// The tools that a call is told of.
+pub(super) fn offered<'t>(tools: &'t dyn Toolbox, owes: bool, prompt: &Prompt) -> &'t [ToolSpec] {
+    match prompt.reduced {
+        _ if owes => tools.callers(),
+        true => &[],
+        false => tools.specs(),
     }
 }
 

@@ -42,6 +42,8 @@ pub trait Memory: Record {
 /// The tools of this run.
 pub trait Toolbox: Sync {
     fn specs(&self) -> &[ToolSpec];
+    /// Of `specs`, those that the caller runs itself; mostly none.
+    fn callers(&self) -> &[ToolSpec];
     /// Runs a call, or says why not; cancelling ends it early.
     fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran;
 }
@@ -85,6 +87,8 @@ pub struct Turn<'a> {
     pub max_turns: Option<usize>,
     /// Tokens of one answer, when the caller limits them.
     pub max_tokens: Option<u64>,
+    /// The first answer shall call one of the caller's tools.
+    pub must_call: bool,
     /// People see what the answer was thought out with.
     pub reasoning: bool,
     /// A conversation that has become too long is summarised.
@@ -151,6 +155,8 @@ struct Run<'t, 'p> {
     thinking: &'t str,
     /// The model has been asked and has not answered.
     asking: bool,
+    /// An answer that calls one of the caller's tools is due and has not come yet.
+    owes: bool,
 }
 
 /// How one model's part of a run ended.
@@ -166,6 +172,7 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
     let started = now_ms();
     let mut run = Run {
         turn,
+        owes: turn.must_call && !parts.tools.callers().is_empty(),
         parts,
         own: 0,
         shown: 0,
@@ -281,6 +288,11 @@ impl Run<'_, '_> {
                 levels.push(level);
                 continue;
             }
+            // A service that cannot be made to: it has been asked to in words, too.
+            if self.owes && error.message.contains("tool_choice") {
+                self.owes = false;
+                continue;
+            }
             tries += 1;
             match failover::decide(&error, tries, more, self.turn.patience) {
                 Step::Retry(wait) => {
@@ -307,6 +319,7 @@ impl Run<'_, '_> {
                 Ok(answer) => answer,
                 Err(stop) => return stop,
             };
+            self.owes = false;
             self.usage = answer.usage.clone();
             let thought = self.turn.reasoning.then(|| thinking_of(&answer.content));
             self.said.reasoning = thought;

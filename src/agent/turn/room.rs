@@ -7,8 +7,8 @@ use super::super::event::Event;
 use super::super::history;
 use super::super::prompt::Prompt;
 use super::super::trim::Force;
-use super::{Run, Stop, pause};
-use crate::model::{Class, Error, Target};
+use super::{Run, Stop, ask, pause};
+use crate::model::{Class, Error, Target, ToolSpec};
 use crate::wire::message::{Message, value_chars};
 use std::time::Duration;
 
@@ -129,16 +129,9 @@ impl Run<'_, '_> {
 
     /// Characters of a request besides its messages.
     fn overhead(&self, prompt: &Prompt) -> usize {
-        let tools: usize = match prompt.reduced {
-            true => 0,
-            false => self
-                .parts
-                .tools
-                .specs()
-                .iter()
-                .map(|tool| tool.description.len() + value_chars(&tool.parameters))
-                .sum(),
-        };
+        let size = |tool: &ToolSpec| tool.description.len() + value_chars(&tool.parameters);
+        let tools = ask::offered(self.parts.tools, self.owes, prompt);
+        let tools: usize = tools.iter().map(size).sum();
         prompt.text.len() + tools
     }
 

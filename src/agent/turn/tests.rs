@@ -8,6 +8,8 @@ use std::sync::Mutex;
 struct Script(
     Mutex<Vec<Result<Assistant, Error>>>,
     Mutex<Vec<Vec<Message>>>,
+    /// Whether it had to call a tool, and of how many.
+    Mutex<Vec<(bool, usize)>>,
 );
 
 impl Client for Script {
@@ -19,6 +21,8 @@ impl Client for Script {
         on: &mut dyn FnMut(Delta),
     ) -> Result<Assistant, Error> {
         self.1.lock().unwrap().push(request.messages.to_vec());
+        let told = (request.must_call, request.tools.len());
+        self.2.lock().unwrap().push(told);
         let next = self.0.lock().unwrap().remove(0);
         if let Ok(answer) = &next {
             for block in &answer.content {
@@ -90,11 +94,15 @@ impl Memory for Tape {
     }
 }
 
-struct Tools;
+/// With those of the caller.
+struct Tools(Vec<ToolSpec>);
 
 impl Toolbox for Tools {
     fn specs(&self) -> &[ToolSpec] {
         &[]
+    }
+    fn callers(&self) -> &[ToolSpec] {
+        &self.0
     }
     fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
         let text = |text: &str| Output {
@@ -201,6 +209,7 @@ struct Played {
     tape: Tape,
     events: Vec<String>,
     asked: Vec<Vec<Message>>,
+    told: Vec<(bool, usize)>,
 }
 
 fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], tape: Tape) -> Played {
@@ -210,10 +219,20 @@ fn play_with(script: Vec<Result<Assistant, Error>>, models: &[&str], tape: Tape)
 fn play_steered(
     script: Vec<Result<Assistant, Error>>,
     models: &[&str],
+    tape: Tape,
+    words: &Words,
+) -> Played {
+    play_owing(Vec::new(), script, models, tape, words)
+}
+
+fn play_owing(
+    owed: Vec<ToolSpec>,
+    script: Vec<Result<Assistant, Error>>,
+    models: &[&str],
     mut tape: Tape,
     words: &Words,
 ) -> Played {
-    let client = Script(Mutex::new(script), Mutex::default());
+    let client = Script(Mutex::new(script), Mutex::default(), Mutex::default());
     let log = Log::default();
     let targets: Vec<Target> = models.iter().map(|m| target(m)).collect();
     let cancel = Cancel::new();
@@ -230,6 +249,7 @@ fn play_steered(
         deadline: Instant::now() + Duration::from_secs(60),
         max_turns: None,
         max_tokens: None,
+        must_call: !owed.is_empty(),
         reasoning: false,
         compact: true,
         reserve: None,
@@ -238,7 +258,7 @@ fn play_steered(
         &turn,
         Parts {
             model: &client,
-            tools: &Tools,
+            tools: &Tools(owed),
             steer: words,
             memory: &mut tape,
             sink: &log,
@@ -251,6 +271,7 @@ fn play_steered(
         tape,
         events: log.0.into_inner().unwrap(),
         asked: client.1.into_inner().unwrap(),
+        told: client.2.into_inner().unwrap(),
     }
 }
 
@@ -376,6 +397,25 @@ fn the_next_model_answers_when_the_first_is_refused() {
         End::Failed("All models failed (2): p/a: no (auth) | p/b: no (auth)".into())
     );
     assert!(played.events.last().unwrap().contains(r#""phase":"error""#));
+}
+
+#[test]
+fn a_call_that_is_owed_is_asked_for_until_an_answer_comes_or_the_service_cannot() {
+    let owed = vec![ToolSpec {
+        name: "exec".into(),
+        description: String::new(),
+        parameters: json!({}),
+    }];
+    let play = |script| {
+        let words = Words::default();
+        play_owing(owed.clone(), script, &["m"], Tape::default(), &words)
+    };
+    let played = play(vec![call("exec"), say("done")]);
+    assert_eq!(played.told, [(true, 1), (false, 0)]);
+    let unable = error(Class::Unknown, Some(400), "400 unknown field tool_choice");
+    let played = play(vec![Err(unable), say("in words")]);
+    assert_eq!(played.told, [(true, 1), (false, 0)]);
+    assert_eq!(texts(&played.outcome), ["in words"]);
 }
 
 #[test]

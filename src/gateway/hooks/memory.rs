@@ -149,6 +149,7 @@ fn ask_name(
         thinking: "off",
         session_id: before.session_id.as_deref().unwrap_or_default(),
         max_tokens: Some(NAME_TOKENS),
+        must_call: false,
     };
     let answer = core
         .agents

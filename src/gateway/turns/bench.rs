@@ -91,6 +91,10 @@ impl Toolbox for Bench<'_> {
         &self.specs
     }
 
+    fn callers(&self) -> &[ToolSpec] {
+        &self.specs[self.tools.len()..]
+    }
+
     fn call(&self, call: &Call, cancel: &Cancel, update: &(dyn Fn(Output) + Sync)) -> Ran {
         let flight = self.flight;
         if flight.api.tools.iter().any(|tool| tool.name == call.name) {

@@ -74,6 +74,7 @@ pub(super) fn first(
                 deadline: began + patience,
                 max_turns: None,
                 max_tokens: None,
+                must_call: false,
                 reasoning: false,
                 // What it is for would be gone.
                 compact: false,

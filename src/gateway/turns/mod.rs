@@ -91,6 +91,8 @@ pub struct Api {
     /// Tools the caller runs itself. The turn ends when the model calls one; they hide ours of the
     /// same name.
     pub tools: Vec<ToolSpec>,
+    /// The first answer shall call one of them.
+    pub must_call: bool,
 }
 
 /// The limit of a run: `agents.defaults.timeoutSeconds`.
@@ -447,6 +449,7 @@ impl Flight {
                 deadline,
                 max_turns: history::turn_limit(&self.run.key, &config.config.channels),
                 max_tokens: self.api.max_tokens,
+                must_call: self.api.must_call,
                 reasoning: entry.reasoning_level.as_deref() == Some("on"),
                 compact: true,
                 reserve: compaction::reserve(config),

@@ -149,6 +149,9 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
             json.close(b'}').close(b'}');
         }
         json.close(b']');
+        if request.must_call {
+            json.pair("tool_choice", "required");
+        }
     } else if tool_traffic {
         json.raw_pair("tools", "[]");
     }
@@ -500,6 +503,7 @@ mod tests {
             thinking: "off",
             session_id: "",
             max_tokens: None,
+            must_call: false,
         };
         let timed = |_| {
             let started = std::time::Instant::now();

@@ -61,6 +61,7 @@ fn answer(core: &Shared, config: &Snapshot, admitted: Admitted) {
     drop(large);
     let user = asked.user.as_deref();
     let place = place(core, &exchange, Some(&asked.model), user, "openresponses");
+    let must_call = asked.choice.is_some();
     let extra: Vec<String> = asked
         .instructions
         .into_iter()
@@ -78,6 +79,7 @@ fn answer(core: &Shared, config: &Snapshot, admitted: Admitted) {
         api: Api {
             max_tokens: asked.max_output_tokens,
             tools: asked.tools,
+            must_call,
         },
     };
     let talk = match Talk::begin(core, &place, ask, &exchange.gone) {
