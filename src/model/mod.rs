@@ -22,6 +22,7 @@ mod kept;
 pub mod local;
 pub mod name;
 mod ollama;
+mod openai_codex;
 mod openai_completions;
 mod openai_responses;
 mod options;
@@ -181,6 +182,10 @@ const FORMATS: &[Format] = &[
     Format {
         api: "ollama",
         stream: ollama::stream,
+    },
+    Format {
+        api: "openai-codex-responses",
+        stream: openai_codex::stream,
     },
     Format {
         api: "openai-completions",

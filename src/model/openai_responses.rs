@@ -6,7 +6,7 @@ use super::draft::{Draft, Part};
 use super::history::{self, Outcome, Said, Turn};
 use super::json::Json;
 use super::options;
-use super::{Delta, Error, Request, Target};
+use super::{Delta, Error, Request, Target, ToolSpec};
 use crate::base::cancel::Cancel;
 use crate::wire::message::{Assistant, Block, Content, StopReason};
 use serde_json::Value;
@@ -56,13 +56,8 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
             .pair("content", request.system);
         json.close(b'}');
     }
-    for (at, turn) in history::turns(target, request.messages).iter().enumerate() {
-        match turn {
-            Turn::User(content) => user(&mut json, target, content),
-            Turn::Assistant { said, own } => assistant(&mut json, said, *own, at),
-            Turn::Result(outcome) => result(&mut json, target, outcome),
-        }
-    }
+    let turns = history::turns(target, request.messages);
+    conversation(&mut json, target, &turns);
     let level = options::thinking(target, request);
     if target.reasoning && level.is_none() && target.name.to_lowercase().starts_with("gpt-5") {
         json.open(b'{')
@@ -86,16 +81,7 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
         json.key("temperature").value(&temperature);
     }
     if !request.tools.is_empty() {
-        json.key("tools").open(b'[');
-        for tool in request.tools {
-            json.open(b'{')
-                .pair("type", "function")
-                .pair("name", &tool.name);
-            json.pair("description", &tool.description);
-            json.key("parameters").value(&tool.parameters);
-            json.raw_pair("strict", "false").close(b'}');
-        }
-        json.close(b']');
+        tools(&mut json, request.tools);
         if request.must_call {
             json.pair("tool_choice", "required");
         }
@@ -107,6 +93,30 @@ pub(super) fn body(target: &Target, request: &Request) -> Vec<u8> {
     }
     json.close(b'}');
     json.into_bytes()
+}
+
+/// The items of `input`.
+pub(super) fn conversation(json: &mut Json, target: &Target, turns: &[Turn]) {
+    for (at, turn) in turns.iter().enumerate() {
+        match turn {
+            Turn::User(content) => user(json, target, content),
+            Turn::Assistant { said, own } => assistant(json, said, *own, at),
+            Turn::Result(outcome) => result(json, target, outcome),
+        }
+    }
+}
+
+pub(super) fn tools(json: &mut Json, tools: &[ToolSpec]) {
+    json.key("tools").open(b'[');
+    for tool in tools {
+        json.open(b'{')
+            .pair("type", "function")
+            .pair("name", &tool.name);
+        json.pair("description", &tool.description);
+        json.key("parameters").value(&tool.parameters);
+        json.raw_pair("strict", "false").close(b'}');
+    }
+    json.close(b']');
 }
 
 fn text_part(json: &mut Json, kind: &str, text: &str) {
@@ -247,7 +257,7 @@ fn result(json: &mut Json, target: &Target, outcome: &Outcome) {
 }
 
 /// `part_open`: the service announced a content part, without which its text is not to be shown.
-fn event(data: &str, draft: &mut Draft, part_open: &mut bool) -> Result<Flow, String> {
+pub(super) fn event(data: &str, draft: &mut Draft, part_open: &mut bool) -> Result<Flow, String> {
     if data == "[DONE]" {
         return Ok(Flow::Done);
     }
@@ -282,7 +292,7 @@ fn event(data: &str, draft: &mut Draft, part_open: &mut bool) -> Result<Flow, St
             }
         }
         "response.output_item.done" => done(&event["item"], draft),
-        "response.completed" | "response.incomplete" => {
+        "response.completed" | "response.done" | "response.incomplete" => {
             finish(&event["response"], draft);
             return Ok(Flow::Done);
         }

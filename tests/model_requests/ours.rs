@@ -1,9 +1,11 @@
-//! The formats of which there is no recording: Ollama's lines and Bedrock's frames, as their
-//! papers describe them, through the whole gateway.
+//! The formats of which there is no recording: Ollama's lines, Bedrock's frames and ChatGPT's
+//! responses, as their papers describe them, through the whole gateway.
 
 use super::{Seen, ask, serve};
 use crate::harness::Setup;
 use crate::turn::transcript;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 fn setup(provider: &str, model: &str, port: u16, api: &str) -> Setup {
@@ -84,6 +86,73 @@ fn ollama_is_spoken_to_in_lines_and_runs_tools() {
             .as_str()
             .is_some_and(|text| text.contains("hi"))
     );
+}
+
+#[test]
+fn a_chatgpt_subscription_is_spoken_to_as_its_account_and_runs_tools() {
+    let answer = |item: Value, deltas: &[Value], input: u64, output: u64| {
+        let mut events = vec![json!({"type": "response.output_item.added", "item": item})];
+        events.extend_from_slice(deltas);
+        let usage = json!({"input_tokens": input, "output_tokens": output,
+            "total_tokens": input + output});
+        events.push(json!({"type": "response.output_item.done", "item": item}));
+        events.push(json!({"type": "response.completed",
+            "response": {"status": "completed", "usage": usage}}));
+        let frames: Vec<String> = events.iter().map(|e| format!("data: {e}\n\n")).collect();
+        json!({"response": {"status": 200,
+            "headers": {"content-type": "text/event-stream"}, "frames": frames}})
+    };
+    let call = json!({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "exec",
+        "arguments": "{\"command\":\"echo hi\"}"});
+    let (port, seen) = serve(vec![
+        answer(call, &[], 10, 2),
+        answer(
+            json!({"type": "message", "id": "msg_1", "content": []}),
+            &[
+                json!({"type": "response.content_part.added"}),
+                json!({"type": "response.output_text.delta", "delta": "It says "}),
+                json!({"type": "response.output_text.delta", "delta": "hi."}),
+            ],
+            20,
+            4,
+        ),
+    ]);
+    let mut setup = Setup::new();
+    let provider = json!({"baseUrl": format!("http://127.0.0.1:{port}"), "models": []});
+    setup.config["models"] = json!({"providers": {"openai-codex": provider}});
+    let model = json!({"primary": "openai-codex/gpt-5.2"});
+    setup.config["agents"]["defaults"]["model"] = model;
+    let claims = json!({"https://api.openai.com/auth": {"chatgpt_account_id": "acc-7"}});
+    let token = format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let folder = setup.dir.path().join("state/agents/main/agent");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let profiles = json!({"version": 1, "profiles": {"openai-codex:default": {
+        "type": "oauth", "provider": "openai-codex", "access": token, "refresh": "r",
+        "expires": 4_000_000_000_000u64}}});
+    std::fs::write(folder.join("auth-profiles.json"), profiles.to_string()).expect("a file");
+    let asked = turn(setup, &seen);
+    assert_eq!(asked[0].path, "/codex/responses");
+    let header = |name: &str| {
+        let mut all = asked[0].headers.iter();
+        all.find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
+    assert_eq!(header("chatgpt-account-id"), Some("acc-7"));
+    assert_eq!(
+        header("authorization"),
+        Some(format!("Bearer {token}").as_str())
+    );
+    let body = &asked[1].body;
+    assert!(
+        body["instructions"]
+            .as_str()
+            .is_some_and(|text| text.len() > 1000)
+    );
+    let items = body["input"].as_array().expect("items");
+    let kinds: Vec<&Value> = items.iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds[1..], ["function_call", "function_call_output"]);
+    assert_eq!(items[1]["call_id"], "call_1");
+    assert_eq!(items[2]["output"], "hi");
 }
 
 #[test]
