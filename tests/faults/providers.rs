@@ -264,7 +264,7 @@ fn every_fault_of_a_service_is_bounded_and_told_for_what_it_is() {
     let timeout = json!({"timeout": 1});
     let format = json!({"format": 1});
     // The fault, words of the reply, requests, what its key is blamed for.
-    let cases: [(&str, &str, usize, Value); 15] = [
+    let cases: [(&str, &str, usize, Value); 16] = [
         ("silent", "timed out", 3, timeout.clone()),
         ("stalls", "timed out", 1, timeout.clone()),
         ("drips", "timed out", 1, timeout),
@@ -279,6 +279,7 @@ fn every_fault_of_a_service_is_bounded_and_told_for_what_it_is() {
         ("asks", "All is well.", 2, Value::Null),
         ("down", "503 no backend", 6, Value::Null),
         ("plain", "TLS", 0, Value::Null),
+        ("stranger", "certificate", 0, Value::Null),
         (
             "unknown",
             "no-such-host.invalid: name not found",
@@ -287,7 +288,13 @@ fn every_fault_of_a_service_is_bounded_and_told_for_what_it_is() {
         ),
     ];
     let faults = cases.each_ref().map(|(fault, ..)| *fault);
-    let (setup, asked) = setup(&faults, 1);
+    let (mut setup, asked) = setup(&faults, 1);
+    // Nobody vouches for a certificate that one made for oneself.
+    let mut stranger = Setup::new();
+    stranger.config["gateway"]["tls"] = json!({"enabled": true});
+    let stranger = stranger.start();
+    let base = format!("https://127.0.0.1:{}/v1", stranger.port());
+    setup.config["models"]["providers"]["stranger"]["baseUrl"] = json!(base);
     let gateway = setup.start();
     let told: Vec<(String, Duration)> = std::thread::scope(|scope| {
         let say = |fault| {

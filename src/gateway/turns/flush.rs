@@ -97,6 +97,8 @@ pub(super) fn first(
             },
         )
     });
+    // A call that was meant for the caller is none of this turn's.
+    flight.handed_over().clear();
     if flight.run.cancel.is_cancelled() {
         return;
     }
