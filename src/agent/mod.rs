@@ -20,6 +20,7 @@ pub mod lane;
 pub mod levels;
 pub mod payload;
 pub mod prompt;
+pub mod prune;
 pub mod queue;
 pub mod route;
 pub mod sending;

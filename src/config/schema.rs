@@ -94,6 +94,7 @@ pub struct AgentDefaults {
     pub context_tokens: Option<u64>,
     pub sandbox: Sandbox,
     pub heartbeat: Option<Value>,
+    pub context_pruning: Value,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

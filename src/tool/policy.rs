@@ -416,7 +416,7 @@ fn known(pattern: &str) -> bool {
 
 /// `*` stands for any run of characters, anywhere. Linear in both lengths: it only ever goes back
 /// to the last star.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

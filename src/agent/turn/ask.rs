@@ -9,6 +9,7 @@ use super::{Run, Stop, Toolbox};
 use crate::base::time::now_ms;
 use crate::model::{Class, Delta, Error, Request, Target, ToolSpec};
 use crate::wire::message::{Assistant, Block, Message, StopReason, Usage};
+use std::borrow::Cow;
 
 impl Run<'_, '_> {
     pub(super) fn ask(&mut self, target: &Target, prompt: &Prompt) -> Result<Assistant, Stop> {
@@ -16,9 +17,15 @@ impl Run<'_, '_> {
             return Err(Stop::Cancelled);
         }
         let (budget, force) = self.allowance(target, prompt);
-        let total = self.shown_chars();
+        let mut total = self.shown_chars();
         let shown = &self.parts.memory.messages()[self.shown..];
-        let messages = trim::fit(shown, total, budget, force);
+        let mut pruned = Cow::Borrowed(shown);
+        for (at, message) in &self.pruned {
+            let old = &mut pruned.to_mut()[at - self.shown];
+            total = total.saturating_sub(old.chars()) + message.chars();
+            old.clone_from(message);
+        }
+        let messages = trim::fit(&pruned, total, budget, force);
         let request = Request {
             system: &prompt.text,
             messages: &messages,

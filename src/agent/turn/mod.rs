@@ -15,6 +15,7 @@ use super::failover::{self, Attempt, Patience, Step};
 use super::levels;
 use super::payload::{self, Said};
 use super::prompt::Prompt;
+use super::prune::Pruning;
 use crate::base::cancel::Cancel;
 use crate::base::time::now_ms;
 use crate::model::{Class, Client, Error, Target, ToolSpec};
@@ -95,6 +96,8 @@ pub struct Turn<'a> {
     pub compact: bool,
     /// Tokens kept free for the answer, when configured.
     pub reserve: Option<u64>,
+    /// Old results of tools give way after a pause.
+    pub pruning: Option<Pruning>,
     /// With a model that fails for a moment.
     pub patience: Patience,
 }
@@ -147,6 +150,8 @@ struct Run<'t, 'p> {
     shown: usize,
     /// Characters of what stands before it.
     hidden: usize,
+    /// What is sent in the place of which message of the context.
+    pruned: Vec<(usize, Message)>,
     relief: Relief,
     said: Said,
     usage: Usage,
@@ -177,6 +182,7 @@ pub fn run(turn: &Turn, parts: Parts) -> Outcome {
         own: 0,
         shown: 0,
         hidden: 0,
+        pruned: Vec::new(),
         relief: Relief::default(),
         said: Said::default(),
         usage: Usage::default(),

@@ -57,7 +57,19 @@ impl Run<'_, '_> {
             }
         };
         self.hidden = earlier[..self.shown].iter().map(Message::chars).sum();
+        self.prune(target);
         Ok(())
+    }
+
+    fn prune(&mut self, target: &Target) {
+        self.pruned.clear();
+        let Some(pruning) = &self.turn.pruning else {
+            return;
+        };
+        let (from, total) = (self.shown, self.shown_chars());
+        let shown = &self.parts.memory.messages()[from..];
+        let replaced = pruning.replacements(shown, total, target);
+        self.pruned = replaced.into_iter().map(|(i, m)| (from + i, m)).collect();
     }
 
     /// After a refusal for its size: `None` when the call is worth making again.
@@ -178,6 +190,8 @@ impl Run<'_, '_> {
             done.after
         );
         self.relief.compactions += 1;
+        // The numbers of the messages are others now.
+        self.pruned.clear();
         // The summary stands in the place of all that went.
         self.own = (self.own + 1).saturating_sub(done.kept).max(1);
         Ok(())

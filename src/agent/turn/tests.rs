@@ -4,6 +4,9 @@ use crate::wire::message::{Assistant, Block, Content, StopReason, User, text_of}
 use serde_json::json;
 use std::sync::Mutex;
 
+/// When the turn's message is said, in milliseconds; what is there before it is as old as can be.
+const AFTER_A_PAUSE: u64 = 3_600_000;
+
 /// Answers in order; each may stream first.
 struct Script(
     Mutex<Vec<Result<Assistant, Error>>>,
@@ -196,7 +199,10 @@ fn error(class: Class, status: Option<u16>, message: &str) -> Error {
 
 fn target(model: &str) -> Target {
     Target {
-        provider: "p".into(),
+        provider: match model {
+            "claude" => "anthropic".into(),
+            _ => "p".into(),
+        },
         model: model.into(),
         tools: true,
         context_window: 64_000,
@@ -239,7 +245,7 @@ fn play_owing(
     let turn = Turn {
         message: Message::User(User {
             content: Content::Text("hi".into()),
-            timestamp: 1,
+            timestamp: AFTER_A_PAUSE,
         }),
         candidates: &targets,
         thinking: "off",
@@ -253,6 +259,7 @@ fn play_owing(
         reasoning: false,
         compact: true,
         reserve: None,
+        pruning: Pruning::of(&json!({"mode": "cache-ttl"})),
     };
     let outcome = run(
         &turn,
@@ -590,4 +597,38 @@ fn a_long_result_is_cut_when_a_summary_does_not_help() {
         size(0),
         size(1)
     );
+}
+
+#[test]
+fn old_results_go_along_shortened_after_a_pause_and_stay_whole_in_the_transcript() {
+    let before = |tape: &mut Tape| {
+        for _ in 0..4 {
+            let question = json!({"role": "user", "content": "q", "timestamp": 1});
+            let result = json!({"role": "toolResult", "toolCallId": "c1", "toolName": "exec",
+                "isError": false, "timestamp": 1,
+                "content": [{"type": "text", "text": "r".repeat(30_000)}]});
+            tape.kept.push(serde_json::from_value(question).unwrap());
+            let Ok(called) = call("exec") else {
+                panic!("a call");
+            };
+            tape.kept.push(Message::Assistant(called));
+            tape.kept.push(serde_json::from_value(result).unwrap());
+        }
+    };
+    let sizes = |messages: &[Message]| -> Vec<usize> {
+        let results = messages
+            .iter()
+            .filter(|m| matches!(m, Message::ToolResult(_)));
+        results.map(|m| m.chars() / 1000).collect()
+    };
+    for (model, expected) in [("claude", [3, 30, 30, 30]), ("m", [30; 4])] {
+        let mut tape = Tape::default();
+        before(&mut tape);
+        let played = play_with(vec![call("exec"), say("hi")], &[model], tape);
+        assert_eq!(texts(&played.outcome), ["hi"]);
+        for asked in &played.asked {
+            assert_eq!(sizes(asked)[..4], expected, "{model}");
+        }
+        assert_eq!(sizes(&played.tape.kept)[..4], [30; 4]);
+    }
 }

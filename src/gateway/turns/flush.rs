@@ -8,6 +8,7 @@ use super::tape::Tape;
 use super::{Flight, patience};
 use crate::agent::compact::RESERVE;
 use crate::agent::event::{Event, Sink};
+use crate::agent::prune::Pruning;
 use crate::agent::turn::{self, End, Parts, Steer, Turn};
 use crate::base::time::{in_zone, now_ms};
 use crate::config::Snapshot;
@@ -79,6 +80,7 @@ pub(super) fn first(
                 // What it is for would be gone.
                 compact: false,
                 reserve: super::compaction::reserve(brief.config),
+                pruning: Pruning::of(&brief.config.config.agents.defaults.context_pruning),
                 patience: patience::of(&chain.agent_dir, &flight.workspace),
             },
             Parts {

@@ -22,6 +22,7 @@ use super::spool::Spooled;
 use super::system_events::Drawn;
 use crate::agent::event::{Event, Sink};
 use crate::agent::lane::{After, Placed};
+use crate::agent::prune::Pruning;
 use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
 use crate::agent::{history, inbound, workspace};
 use crate::base::atomic::create_private_dir;
@@ -453,6 +454,7 @@ impl Flight {
                 reasoning: entry.reasoning_level.as_deref() == Some("on"),
                 compact: true,
                 reserve: compaction::reserve(config),
+                pruning: Pruning::of(&config.config.agents.defaults.context_pruning),
                 patience: patience::of(&chain.agent_dir, &self.workspace),
             },
             Parts {
