@@ -115,6 +115,7 @@ fn settings_alone_hold_for_the_session_and_beside_words_for_one_message() {
 fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
     let mut setup = Setup::with_fake_model();
     setup.config["commands"] = json!({"config": true, "bash": true, "debug": true});
+    setup.config["channels"] = json!({"telegram": {"enabled": false, "allowFrom": ["bob"]}});
     let gateway = setup.start();
     let mut ws = gateway.connect();
     assert_eq!(
@@ -146,6 +147,7 @@ fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
     });
     let file = std::fs::read_to_string(gateway.config_path()).unwrap();
     assert!(!file.contains("steer"));
+    assert!(ask(&mut ws, "a4", "/tts on").contains("not"));
     assert!(ask(&mut ws, "d3", "/debug set gateway.port=1").starts_with("⚠️ "));
     assert!(ask(&mut ws, "d4", "/debug show").contains("steer"));
     assert!(ask(&mut ws, "b6", "/restart").contains("commands.restart=true"));
@@ -162,6 +164,7 @@ fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
         ("l4", "/exec security=full"),
         ("l5", "/approve x allow-once"),
         ("l6", "/restart"),
+        ("l10", "/allowlist add dm channel=telegram me"),
     ] {
         let said = ask(&mut low, id, message);
         assert!(
@@ -180,6 +183,13 @@ fn what_reaches_beyond_the_conversation_wants_its_scope_and_its_switch() {
         "{refused}"
     );
     assert!(ask(&mut low, "l9", "/whoami").contains("operator.write"));
+    let list = "/allowlist list dm channel=telegram";
+    assert!(ask(&mut ws, "a1", list).contains("- allowFrom: bob"));
+    let add = "/allowlist add dm eve channel=telegram";
+    assert_eq!(
+        ask(&mut ws, "a2", add),
+        "⚙️ channels.telegram.allowFrom: bob, eve"
+    );
     assert_eq!(gateway.model().requests().len(), 0);
 }
 

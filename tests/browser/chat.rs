@@ -261,6 +261,8 @@ fn a_new_session_begins_empty() {
     let Some(browser) = open("a_new_session_begins_empty", &gateway, "chat") else {
         return;
     };
+    browser.type_into("textarea", &format!("/status{ENTER}"));
+    shows(&browser, ".turn.assistant:not(.streaming)", "OpenClaw 2026");
     browser.type_into("textarea", &format!("Remember this{ENTER}"));
     shows(
         &browser,

@@ -117,6 +117,16 @@ pub static TABLE: &[Command] = &[
         "what sub-agents of this session do",
     ),
     row(
+        "tts",
+        "[status|on|off|provider <name>]",
+        "whether answers are spoken",
+    ),
+    row(
+        "allowlist",
+        "[list|add|remove] [dm|group] [channel=<name>] [account=<id>] [entry]",
+        "who may write on a channel; changes want operator.admin and commands.config",
+    ),
+    row(
         "approve",
         "<id> allow-once|allow-always|deny",
         "decide about a command that waits",

@@ -5,6 +5,7 @@
 //! who may talk to the agent may use them; what reaches beyond the conversation wants the scope
 //! that its method in the protocol wants.
 
+mod allowlist;
 mod bash;
 pub mod card;
 mod configuration;
@@ -12,6 +13,7 @@ mod models;
 mod session;
 mod settings;
 mod skill;
+mod speech;
 mod subagents;
 
 use super::broadcast::Client;
@@ -165,6 +167,8 @@ fn answer(asked: &Asked, name: &str, args: &str) -> String {
         "model" => models::choose(asked, args),
         "skill" => skill::unknown(asked, args),
         "subagents" => subagents::answer(asked, args),
+        "allowlist" => allowlist::answer(asked, args),
+        "tts" => speech::answer(asked, args),
         "approve" => configuration::approve(asked, args),
         "config" => configuration::config(asked, args),
         "debug" => configuration::debug(asked, args),
