@@ -5,6 +5,7 @@ pub use super::fuzzy::{Picked, fuzzy, split_profile};
 use super::catalogue::{self, CONTEXT_WINDOW};
 use super::credential::{self, Credential, Profiles, Source};
 use super::name::{Ref, configured};
+use super::openai_responses::AZURE;
 use super::{Class, Error, Target, aws, kept};
 use crate::config::Snapshot;
 use crate::config::schema;
@@ -178,12 +179,29 @@ pub fn target(snapshot: &Snapshot, model: &Ref) -> Result<Target, Error> {
     if model.provider == "ollama" && target.api == "openai-completions" && !base.ends_with("/v1") {
         target.api = "ollama".into();
     }
+    if target.api == AZURE && target.base_url.is_empty() {
+        target.base_url = azure(snapshot).ok_or_else(|| Error {
+            message: format!(
+                "{model} has no address: set AZURE_OPENAI_BASE_URL or AZURE_OPENAI_RESOURCE_NAME."
+            ),
+            ..unknown(model)
+        })?;
+    }
     let says_no = target.compat.get("supportsTools") == Some(&Value::Bool(false));
     target.tools = target.context_window >= TOOLS_NEED && !says_no;
     if target.base_url.is_empty() {
         return Err(unknown(model));
     }
     Ok(target)
+}
+
+/// The customer's own address at Azure.
+fn azure(snapshot: &Snapshot) -> Option<String> {
+    let given = |name| snapshot.env.get(name).map(str::trim);
+    let given = |name| given(name).filter(|value| !value.is_empty());
+    let named = given("AZURE_OPENAI_RESOURCE_NAME");
+    let named = named.map(|name| format!("https://{name}.openai.azure.com/openai/v1"));
+    given("AZURE_OPENAI_BASE_URL").map(String::from).or(named)
 }
 
 fn unknown(model: &Ref) -> Error {
@@ -394,6 +412,25 @@ mod tests {
         let bearer = one(&snapshot("{}", &token), model).unwrap().target;
         assert!(bearer.key.is_some() && bearer.aws.is_none());
         assert_eq!(bearer.base_url, signed.base_url);
+    }
+
+    #[test]
+    fn azure_is_found_by_its_customers_name_or_address() {
+        let model = "azure-openai-responses/gpt-4.1";
+        let key = ("AZURE_OPENAI_API_KEY", "k");
+        let error = one(&snapshot("{}", &[key]), model).unwrap_err();
+        assert!(
+            error.message.contains("AZURE_OPENAI_RESOURCE_NAME"),
+            "{error}"
+        );
+        let base = |more| {
+            let found = one(&snapshot("{}", &[key, more]), model).unwrap();
+            found.target.base_url
+        };
+        let named = base(("AZURE_OPENAI_RESOURCE_NAME", "mine"));
+        assert_eq!(named, "https://mine.openai.azure.com/openai/v1");
+        let given = base(("AZURE_OPENAI_BASE_URL", "https://proxy/v1"));
+        assert_eq!(given, "https://proxy/v1");
     }
 
     #[test]

@@ -168,6 +168,10 @@ const FORMATS: &[Format] = &[
         stream: anthropic_messages::stream,
     },
     Format {
+        api: openai_responses::AZURE,
+        stream: openai_responses::stream,
+    },
+    Format {
         api: "bedrock-converse-stream",
         stream: bedrock::stream,
     },

@@ -12,6 +12,8 @@ use crate::wire::message::{Assistant, Block, Content, StopReason};
 use serde_json::Value;
 use std::borrow::Cow;
 
+/// The same at Microsoft's: another header, and each customer has an address.
+pub(super) const AZURE: &str = "azure-openai-responses";
 const MAX_ID: usize = 64;
 /// How GPT-5 models are told not to reason at all.
 const NO_REASONING: &str = "# Juice: 0 !important";
@@ -22,13 +24,21 @@ pub(super) fn stream(
     cancel: &Cancel,
     on: &mut dyn FnMut(Delta),
 ) -> Result<Assistant, Error> {
-    let mut headers = options::bearer(target);
+    let azure = target.api == AZURE;
+    let mut headers = match &target.key {
+        Some(key) if azure => vec![("api-key".into(), key.expose().into())],
+        _ => options::bearer(target),
+    };
     if target.provider == "github-copilot" {
         headers.extend(options::copilot(request));
     }
+    let path = match azure {
+        true => "responses?api-version=v1",
+        false => "responses",
+    };
     let call = Call {
         target,
-        url: call::join(&target.base_url, "responses"),
+        url: call::join(&target.base_url, path),
         headers,
         body: body(target, request),
         manners: Manners::Asking,

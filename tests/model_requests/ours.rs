@@ -156,6 +156,41 @@ fn a_chatgpt_subscription_is_spoken_to_as_its_account_and_runs_tools() {
 }
 
 #[test]
+fn azure_is_asked_with_its_own_header_at_its_customers_address() {
+    let usage = json!({"input_tokens": 20, "output_tokens": 4, "total_tokens": 24});
+    let item = json!({"type": "message", "id": "msg_1",
+        "content": [{"type": "output_text", "text": "It is blue."}]});
+    let frames: Vec<String> = [
+        json!({"type": "response.output_item.added", "item": {"type": "message"}}),
+        json!({"type": "response.output_item.done", "item": item}),
+        json!({"type": "response.completed", "response": {"status": "completed", "usage": usage}}),
+    ]
+    .iter()
+    .map(|event| format!("data: {event}\n\n"))
+    .collect();
+    let (port, seen) = serve(vec![json!({"response": {"status": 200,
+        "headers": {"content-type": "text/event-stream"}, "frames": frames}})]);
+    let mut setup = Setup::new().env("AZURE_OPENAI_API_KEY", "azure-key").env(
+        "AZURE_OPENAI_BASE_URL",
+        &format!("http://127.0.0.1:{port}/openai/v1"),
+    );
+    let model = json!({"primary": "azure-openai-responses/gpt-4.1"});
+    setup.config["agents"]["defaults"]["model"] = model;
+    let gateway = setup.start();
+    let last = ask(&gateway, &question());
+    let told = &last["payload"]["result"]["payloads"][0]["text"];
+    assert_eq!(told, "It is blue.", "{last}");
+    let seen = seen.lock().expect("no panic");
+    assert_eq!(seen[0].path, "/openai/v1/responses?api-version=v1");
+    let header = |name: &str| seen[0].headers.iter().find(|(known, _)| known == name);
+    assert_eq!(
+        header("api-key").map(|(_, key)| key.as_str()),
+        Some("azure-key")
+    );
+    assert_eq!(header("authorization"), None);
+}
+
+#[test]
 fn bedrock_is_spoken_to_in_signed_requests_and_frames_and_runs_tools() {
     let answer = |events: &[(&str, Value)]| {
         let frames: Vec<Vec<u8>> = events
