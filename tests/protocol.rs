@@ -296,6 +296,11 @@ fn answers_and_events_have_the_shape_the_schema_gives_them() {
         fits(method, definition, payload.expect("a payload"));
     }
     wizard(&mut ws, &mut fits);
+    let job = ws.call("cron.list", json!({})).expect("the job")["jobs"][0]["id"].clone();
+    ws.call("cron.run", json!({"id": job, "mode": "force"}))
+        .expect("a run");
+    let runs = ws.call("cron.runs", json!({"id": job})).expect("its log");
+    fits("cron.runs", "CronRunLogEntry", &runs["entries"][0]);
     let mut node = server.connect_node();
     let bins = node.call("skills.bins", json!({})).expect("bins");
     fits("skills.bins", "SkillsBinsResult", &bins);

@@ -26,6 +26,8 @@ const LANES: &[Lane] = &[
         "status --deep --json",
         "gateway probe --json",
         "gateway status --json",
+        "gateway health --json",
+        "status --all",
         "channels status --json",
         "system presence --json",
         "system heartbeat last --json",
