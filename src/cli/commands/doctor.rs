@@ -55,17 +55,25 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     let mut ground = Ground {
         snapshot: context.local.snapshot.clone(),
     };
+    let profile = ground.snapshot.paths.profile.clone();
     let mut report = Report::default();
     if !json {
         out.title("OpenClaw doctor")?;
     }
     for check in CHECKS {
-        for finding in (check.look)(&ground) {
+        for mut finding in (check.look)(&ground) {
+            if let Cure::Yours(how) = &mut finding.cure {
+                *how = of_profile(how, profile.as_deref());
+            }
             if !json {
                 show(out, &finding, report.topic)?;
                 report.topic = finding.topic;
             }
-            report.findings.push(wire(check.name, &finding));
+            let fix = match &finding.cure {
+                Cure::Ours { kind, .. } => of_profile(command(*kind), profile.as_deref()),
+                Cure::Yours(how) => how.clone(),
+            };
+            report.findings.push(wire(check.name, &finding, &fix));
             let (kind, question, remedy) = match finding.cure {
                 Cure::Ours {
                     kind,
@@ -77,13 +85,13 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
             if !is_wanted(out, &said, kind, &question)? {
                 report.open += 1;
                 if !json {
-                    out.line(format!("    fix: {}", command(kind)))?;
+                    out.line(format!("    fix: {fix}"))?;
                 }
                 continue;
             }
             let done = remedied(remedy, &mut report);
             if !json {
-                tell(out, &done)?;
+                tell(out, &done, profile.as_deref())?;
             }
             if done.is_ok() {
                 ground.reload();
@@ -99,7 +107,8 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         out.line("Nothing is wrong with the configuration and the state.")?;
     }
     if report.open > 0 {
-        out.line("Run \"openclaw doctor --fix\" to apply changes.")?;
+        let fix = of_profile("openclaw doctor --fix", profile.as_deref());
+        out.line(format!("Run \"{fix}\" to apply changes."))?;
     }
     Ok(out.line("Doctor complete.")?)
 }
@@ -123,6 +132,19 @@ fn command(kind: Kind) -> &'static str {
     }
 }
 
+/// Our commands in `text` as they are for this profile, so that they can be pasted.
+fn of_profile(text: &str, profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) => ["doctor", "config"]
+            .iter()
+            .fold(text.into(), |text: String, name| {
+                let named = format!("openclaw --profile {profile} {name} ");
+                text.replace(&format!("openclaw {name} "), &named)
+            }),
+        None => text.into(),
+    }
+}
+
 fn remedied(remedy: Remedy, report: &mut Report) -> Result<Vec<String>, Error> {
     let done = remedy();
     let last = report.findings.last_mut().expect("pushed just before");
@@ -136,7 +158,7 @@ fn remedied(remedy: Remedy, report: &mut Report) -> Result<Vec<String>, Error> {
     done
 }
 
-fn tell(out: &mut Out, done: &Result<Vec<String>, Error>) -> Written {
+fn tell(out: &mut Out, done: &Result<Vec<String>, Error>, profile: Option<&str>) -> Written {
     match done {
         Ok(changes) => {
             for change in changes {
@@ -150,7 +172,7 @@ fn tell(out: &mut Out, done: &Result<Vec<String>, Error>) -> Written {
                 out.line(format!("  {mark} {line}"))?;
             }
             if let Some(hint) = err.hint() {
-                out.line(format!("    fix: {hint}"))?;
+                out.line(format!("    fix: {}", of_profile(&hint, profile)))?;
             }
         }
     }
@@ -186,11 +208,7 @@ fn show(out: &mut Out, finding: &Finding, last_topic: &str) -> Written {
     }
 }
 
-fn wire(check: &str, finding: &Finding) -> Value {
-    let fix = match &finding.cure {
-        Cure::Ours { kind, .. } => command(*kind),
-        Cure::Yours(how) => how,
-    };
+fn wire(check: &str, finding: &Finding, fix: &str) -> Value {
     json!({
         "check": check,
         "topic": finding.topic,
@@ -201,4 +219,23 @@ fn wire(check: &str, finding: &Finding) -> Value {
         "fix": fix,
         "done": false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_where_a_profile_is_in_use() {
+        let fix = "stop the gateway, then: openclaw doctor --fix";
+        assert_eq!(of_profile(fix, None), fix);
+        assert_eq!(
+            of_profile(fix, Some("work")),
+            "stop the gateway, then: openclaw --profile work doctor --fix"
+        );
+        assert_eq!(
+            of_profile("openclaw config set gateway.mode local", Some("work")),
+            "openclaw --profile work config set gateway.mode local"
+        );
+    }
 }
