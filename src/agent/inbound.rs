@@ -1,7 +1,7 @@
 //! The user's words on their way to the model: the time stamp, the message id, pictures, stop words
 //! and levels.
 
-use crate::tool::read::image_type;
+use crate::tool::picture;
 use crate::wire::message::Block;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -182,10 +182,13 @@ pub fn images(attachments: &[Value]) -> Result<Vec<Block>, String> {
             return Err(too_large(&label, bytes.len()));
         }
         let declared = declared.filter(|mime| mime.starts_with("image/"));
-        let Some(mime) = image_type(&bytes).or(declared) else {
+        let Some(mime) = picture::kind(&bytes).or(declared) else {
             log::warn!("attachment {label}: not an image, left out");
             continue;
         };
+        if let Some(why) = picture::too_wide(&bytes) {
+            return Err(format!("attachment {label}: {why}"));
+        }
         if out.len() == MAX_IMAGES {
             return Err(format!(
                 "attachment {label}: more than {MAX_IMAGES} images in one message"

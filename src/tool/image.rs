@@ -5,8 +5,7 @@
 //! content, not its name.
 
 use super::files::Files;
-use super::read::image_type;
-use super::{Call, Context, Error, Output, Tool, confine};
+use super::{Call, Context, Error, Output, Tool, confine, picture};
 use crate::model::name::{self, Ref};
 use crate::model::see::{self, QUESTION};
 use crate::net::fetch::{self, Limits, Policy, Request};
@@ -45,21 +44,24 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
         Some(("http" | "https", _)) => from_web(given, most, ctx)?,
         _ => from_file(given.strip_prefix("file://").unwrap_or(given), most, ctx)?,
     };
-    let Some(mime) = image_type(&bytes) else {
+    let Some(mime) = picture::kind(&bytes) else {
         return Err("not a picture this tool knows (jpg, png, gif, webp)".into());
     };
+    if let Some(why) = picture::too_wide(&bytes) {
+        return Err(Error(format!("the picture has {why}")));
+    }
     let config = &ctx.config;
     let dir = name::agent_dir(&config.paths, ctx.agent_id);
     let models = match call.first_of(&["model"]) {
         Some(typed) => vec![Ref::parse(&config.config, typed)],
         None => see::chain(config, &dir, &see::default_model(config, ctx.agent_id)),
     };
-    let picture = Block::Image {
+    let block = Block::Image {
         data: STANDARD.encode(&bytes),
         mime_type: mime.into(),
     };
     let question = call.first_of(&["prompt"]).unwrap_or(QUESTION);
-    let seen = see::ask(config, &dir, &models, question, &[picture], ctx.cancel)?;
+    let seen = see::ask(config, &dir, &models, question, &[block], ctx.cancel)?;
     let shown = if given.starts_with("data:") {
         "data:"
     } else {

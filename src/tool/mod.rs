@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod gateway_control;
 pub mod image;
 pub mod memory;
+pub mod picture;
 pub mod policy;
 pub mod process;
 pub mod read;

@@ -3,7 +3,7 @@
 //! The file is streamed: memory is bounded by the window however large the file is.
 
 use super::files::{Files, Target};
-use super::{Call, Context, Error, Output, Tool};
+use super::{Call, Context, Error, Output, Tool, picture};
 use crate::wire::message::Block;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
@@ -47,7 +47,7 @@ fn run(call: &Call, ctx: &Context) -> Result<Output, Error> {
         }
     }
     let head = &head[..known];
-    if let Some(mime) = image_type(head) {
+    if let Some(mime) = picture::kind(head) {
         return image(head, file, mime, &target);
     }
     let size = file.metadata().map_or(0, |meta| meta.len());
@@ -89,6 +89,9 @@ fn image(head: &[u8], file: File, mime: &str, target: &Target) -> Result<Output,
             target.given
         )));
     }
+    if let Some(why) = picture::too_wide(&bytes) {
+        return Err(Error(format!("{} has {why}.", target.given)));
+    }
     Ok(Output {
         content: vec![
             Block::text(format!("Read image file [{mime}]")),
@@ -99,31 +102,6 @@ fn image(head: &[u8], file: File, mime: &str, target: &Target) -> Result<Output,
         ],
         details: None,
     })
-}
-
-/// What a picture is, by content, never by name.
-pub fn image_type(head: &[u8]) -> Option<&'static str> {
-    match head {
-        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some("image/png"),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => Some("image/webp"),
-        _ => None,
-    }
 }
 
 /// The lines asked for, kept while the file passes by. Lines are counted from 1, and the text after

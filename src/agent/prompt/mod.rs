@@ -38,6 +38,8 @@ pub struct Inputs<'a> {
     pub tools: &'a [(&'a str, &'a str)],
     /// `(alias, provider/model)`.
     pub aliases: &'a [(String, String)],
+    /// Notes are quoted with their place.
+    pub cite: bool,
     pub zone: &'a str,
     pub owners: &'a [String],
     /// From the caller: a group's introduction, a sub-agent's brief.
@@ -112,7 +114,7 @@ pub fn build(inputs: &Inputs, target: &Target) -> Prompt {
             parts.push(sections::skills(inputs.skills));
         }
         if has("memory_search") || has("memory_get") {
-            parts.push(sections::MEMORY.into());
+            parts.push(sections::memory(inputs.cite));
         }
         if has("gateway") {
             parts.push(sections::SELF_UPDATE.into());
@@ -272,6 +274,7 @@ mod tests {
             files,
             skills: "",
             tools,
+            cite: true,
             zone: "UTC",
             default_model: "p/m",
             thinking: "off",

@@ -65,8 +65,16 @@ pub fn skills(list: &str) -> String {
     format!("{SKILLS}\n{list}")
 }
 
-pub const MEMORY: &str = "## Memory Recall
+const MEMORY: &str = "## Memory Recall
 Before you answer about earlier work, decisions, dates, people, preferences or open tasks: search with memory_search, then read only the lines you need with memory_get. If you are still unsure afterwards, say that you looked.";
+
+pub fn memory(cite: bool) -> String {
+    let how = match cite {
+        true => "Say where it stands, when that helps to check it: Source: <path>#<line>.",
+        false => "Name no files or lines unless the user asks where it stands.",
+    };
+    format!("{MEMORY}\n{how}")
+}
 
 pub const SELF_UPDATE: &str = "## OpenClaw Self-Update
 Update OpenClaw or change its configuration only when the user asks for it in so many words; otherwise ask first.";

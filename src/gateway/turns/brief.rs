@@ -97,6 +97,7 @@ impl Brief<'_> {
             skills: &self.skills.prompt,
             tools: &self.tools,
             aliases: &aliases,
+            cite: tool::memory::settings::citations(self.config) != "off",
             zone: zone.unwrap_or(&machine.zone),
             owners: &[],
             extra: Some(&told),

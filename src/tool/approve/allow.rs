@@ -106,6 +106,9 @@ const OWN_WORDS: &[&str] = &[
     "zmodload",
 ];
 
+/// Words of jq's own language that read files.
+const JQ_LOADS: [&str; 3] = ["import", "include", "modulemeta"];
+
 /// What the command is judged against.
 pub struct Ground<'a> {
     pub rules: &'a Rules,
@@ -268,6 +271,14 @@ fn only_reads_input(name: &str, words: &[Word], cwd: &Path) -> bool {
         }
         if text.is_empty() || text == "-" {
             return true;
+        }
+        // What follows may be a file whatever it begins with.
+        if text == "--" {
+            return false;
+        }
+        // Its programs can load files of any folder by name.
+        if name == "jq" && JQ_LOADS.iter().any(|load| text.contains(load)) {
+            return false;
         }
         if let Some(long) = text.strip_prefix("--") {
             let (option, value) = long.split_once('=').unwrap_or((long, ""));
@@ -452,6 +463,10 @@ mod tests {
             "uniq - out",
             "wc --files0=-",
             "cat",
+            "grep -- x -data",
+            "jq -n 'import \"a\" as $a {search:\"DIR\"}; $a'",
+            "jq 'include \"a\"; b'",
+            "jq modulemeta",
         ] {
             assert!(!passes(miss), "{miss}");
         }

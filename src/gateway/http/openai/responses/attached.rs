@@ -7,7 +7,7 @@
 use crate::base::cancel::Cancel;
 use crate::config::Snapshot;
 use crate::net::fetch::{self, Limits, Policy, Request};
-use crate::tool::read::image_type;
+use crate::tool::picture;
 use crate::wire::message::Block;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -107,7 +107,7 @@ impl<'a> Rules<'a> {
     fn image(&self, source: Source, cancel: &Cancel) -> Result<Block, String> {
         let (declared, bytes, _) = self.bytes(source, cancel)?;
         // What the bytes are counts; a model refuses what is declared wrongly.
-        let kind = image_type(&bytes).map_or(declared, str::to_string);
+        let kind = picture::kind(&bytes).map_or(declared, str::to_string);
         self.check_type(&kind)?;
         Ok(Block::Image {
             data: STANDARD.encode(&bytes),
