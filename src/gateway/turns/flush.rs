@@ -16,6 +16,7 @@ use crate::config::sandbox::{self, Access};
 use crate::gateway::models::Chain;
 use crate::gateway::runs::Kind;
 use crate::session::{self, Entry};
+use crate::wire::gateway::agent::Report;
 use crate::wire::message::{Content, Message, User};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -128,10 +129,13 @@ pub(super) fn first(
     }
 }
 
-/// The session's next message flushes: a summary now would come before it.
-pub(super) fn comes_next(flight: &Flight, window: u64) -> bool {
+/// The session's next message flushes: a summary now would come before it. `report` is that of the
+/// turn that is over.
+pub(super) fn comes_next(flight: &Flight, window: u64, report: &Report) -> bool {
     let config = flight.core.config.current();
-    if !concerns(flight, &config) {
+    let tools = &report.tools.entries;
+    let writes = tools.iter().any(|t| WRITERS.contains(&t.name.as_str()));
+    if !writes || !concerns(flight, &config) {
         return false;
     }
     let entry = flight.core.agents.sessions.entry(&flight.run.key);

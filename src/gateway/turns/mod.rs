@@ -361,7 +361,7 @@ impl Flight {
                 if self.listed {
                     let used = outcome.usage.total_tokens;
                     let window = target.context_window;
-                    if !flush::comes_next(self, window) {
+                    if !flush::comes_next(self, window, &report) {
                         compaction::when_full(&self.core, &self.run.key, window, used);
                     }
                 }
