@@ -46,6 +46,7 @@ mod reload;
 mod restart;
 mod runner;
 mod sandbox;
+mod service;
 mod session_state;
 mod sessions;
 mod sight;

@@ -10,5 +10,7 @@ mod loopback;
 pub mod model_probe;
 pub mod model_scan;
 pub mod models;
+pub mod port;
 pub mod quickstart;
 pub mod sandbox;
+pub mod service;

@@ -136,7 +136,7 @@ impl Supervisor {
             log::warn!(target: "gateway", "{warning}");
         }
         if run.force && listen.port != 0 {
-            force::free_port(listen.port);
+            force::free(listen.port);
         }
         let lock = match lock {
             Some(lock) => lock,

@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod notify;
 pub mod peer;
 pub mod poll;
+pub mod port;
 pub mod process;
 pub mod pty;
 pub mod reaper;

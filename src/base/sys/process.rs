@@ -137,6 +137,13 @@ fn stat(pid: u32, number: usize) -> Option<u64> {
     rest.split_ascii_whitespace().nth(number - 3)?.parse().ok()
 }
 
+/// The name of a process, empty when it is gone.
+pub fn name(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm"))
+        .map(|name| name.trim().to_string())
+        .unwrap_or_default()
+}
+
 /// Whether a process of that number exists, ours or not.
 pub fn exists(pid: u32) -> bool {
     let Ok(pid) = libc::pid_t::try_from(pid) else {

@@ -4,6 +4,7 @@ pub mod call;
 pub mod health;
 pub mod probe;
 pub mod run;
+pub mod service;
 pub mod status;
 
 use crate::base::cmdline::Command;
@@ -11,16 +12,21 @@ use crate::base::cmdline::Command;
 pub const SPEC: Command = Command {
     name: "gateway",
     aliases: &["daemon"],
-    summary: "Run the gateway in the foreground, or ask a running one",
+    summary: "Run the gateway, ask a running one, keep it as a service",
     about: "Without a subcommand the gateway runs in the foreground.",
     flags: run::FLAGS,
     standalone: true,
     subcommands: &[
         call::SPEC,
         health::SPEC,
+        service::INSTALL,
         probe::SPEC,
+        service::RESTART,
         run::SPEC,
+        service::START,
         status::SPEC,
+        service::STOP,
+        service::UNINSTALL,
     ],
     ..Command::NEW
 };

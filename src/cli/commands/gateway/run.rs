@@ -31,6 +31,11 @@ pub const FLAGS: &[Flag] = &[
     Flag::switch("compact", "Accepted, without effect"),
     Flag::file("config", "file", "The configuration file"),
     Flag::switch("force", "End whatever listens on the port first"),
+    Flag::number(
+        "notify-fd",
+        "n",
+        "Descriptor that gets a newline when ready",
+    ),
     Flag::number("port", "n", "TCP port").default("18789"),
     Flag::switch("raw-stream", "Accepted, without effect"),
     Flag::file("raw-stream-path", "file", "Accepted, without effect"),
