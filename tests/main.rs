@@ -9,6 +9,7 @@ mod approvals;
 mod auth;
 mod browser;
 mod canvas;
+mod channels;
 mod chat;
 mod cli;
 mod commands;

@@ -1,11 +1,22 @@
-//! `openclaw-channel`: one worker, one channel account. No kind is built into this version, so the
-//! program knows how it will be called and says that plainly; it never pretends to run.
+//! `openclaw-channel`: one worker, one channel account. No kind is built into this version: the
+//! worker carries a program in any language (`foreign`), keeps what it heard until the core has it
+//! (`spool`) and the link to the core (`worker`). Who may speak is decided in the core, by the rules
+//! of `access` and the codes of `pairing`.
+
+pub mod access;
+pub mod foreign;
+pub mod pairing;
+mod spool;
+pub mod worker;
 
 use crate::base::exit::{self, Exit, Report};
+use crate::base::lock;
+use crate::session::key::sanitize_id;
 use crate::wire::version;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const PROGRAM: &str = "openclaw-channel";
@@ -15,15 +26,23 @@ const USAGE: &str = "usage: openclaw-channel KIND [--account ID]\n";
 enum Asked {
     Help,
     Version,
-    Run { kind: String },
+    Run { kind: String, account: String },
 }
 
 #[derive(Debug)]
 enum Error {
     Usage(lexopt::Error),
     NoKind,
-    /// Until a later version brings it.
-    NotBuiltIn(String),
+    /// Neither built in nor found.
+    NoProgram(String),
+    Account(String),
+    Lock(lock::Error),
+    System {
+        what: PathBuf,
+        err: io::Error,
+    },
+    /// The program has ended by itself.
+    Ended(PathBuf, String),
     Output(io::Error),
 }
 
@@ -38,29 +57,49 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
     use lexopt::Arg::{Long, Short, Value};
     let mut words = lexopt::Parser::from_iter(words);
     let mut kind = None;
+    let mut account = "default".to_string();
     while let Some(word) = words.next().map_err(Error::Usage)? {
         match word {
             Long("help") | Short('h') => return Ok(Asked::Help),
             Long("version") | Short('V') => return Ok(Asked::Version),
             Long("account") => {
-                words.value().map_err(Error::Usage)?;
+                let id = words.value().map_err(Error::Usage)?;
+                account = id.to_string_lossy().into_owned();
+                // It becomes the name of a folder.
+                if sanitize_id(&account) != account {
+                    return Err(Error::Account(account));
+                }
             }
             Value(name) if kind.is_none() => kind = Some(name.to_string_lossy().into_owned()),
             other => return Err(Error::Usage(other.unexpected())),
         }
     }
-    kind.map(|kind| Asked::Run { kind }).ok_or(Error::NoKind)
+    let kind = kind.ok_or(Error::NoKind)?;
+    Ok(Asked::Run { kind, account })
 }
 
 fn run(asked: Asked) -> Result<(), Error> {
     let text = match asked {
         Asked::Help => USAGE.to_string(),
         Asked::Version => format!("{PROGRAM} {}\n", version::PROGRAM),
-        Asked::Run { kind } => return Err(Error::NotBuiltIn(kind)),
+        Asked::Run { kind, account } => {
+            let list = |name| std::env::var(name).ok();
+            let (own, path) = (list("OPENCLAW_CHANNEL_PATH"), list("PATH"));
+            let program = foreign::find(&kind, own.as_deref(), path.as_deref());
+            let program = program.ok_or_else(|| Error::NoProgram(kind.clone()))?;
+            to_stderr();
+            return worker::run(&kind, &account, &program);
+        }
     };
     io::stdout()
         .write_all(text.as_bytes())
         .map_err(Error::Output)
+}
+
+/// What the supervisor's own log takes.
+fn to_stderr() {
+    let mut log = env_logger::Builder::new();
+    log.filter_level(log::LevelFilter::Info).init();
 }
 
 impl fmt::Display for Error {
@@ -68,7 +107,14 @@ impl fmt::Display for Error {
         match self {
             Error::Usage(err) => err.fmt(f),
             Error::NoKind => f.write_str("which kind of channel?"),
-            Error::NotBuiltIn(kind) => write!(f, "channel kind {kind:?} is not built in"),
+            Error::NoProgram(kind) => write!(
+                f,
+                "channel kind {kind:?} is not built in and there is no program openclaw-channel-{kind}"
+            ),
+            Error::Account(id) => write!(f, "{id:?} is no id of an account"),
+            Error::Lock(err) => err.fmt(f),
+            Error::System { what, err } => write!(f, "{}: {err}", what.display()),
+            Error::Ended(program, status) => write!(f, "{}: {status}", program.display()),
             Error::Output(err) => write!(f, "stdout: {err}"),
         }
     }
@@ -77,16 +123,22 @@ impl fmt::Display for Error {
 impl Report for Error {
     fn exit(&self) -> Exit {
         match self {
-            Error::Usage(_) | Error::NoKind | Error::NotBuiltIn(_) => Exit::Usage,
+            Error::Usage(_) | Error::NoKind | Error::NoProgram(_) | Error::Account(_) => {
+                Exit::Usage
+            }
             Error::Output(_) => Exit::Io,
+            Error::Lock(_) | Error::System { .. } | Error::Ended(..) => Exit::Failed,
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
             Error::Usage(_) | Error::NoKind => USAGE.trim_end().to_string(),
-            Error::NotBuiltIn(_) => "this version has no channels; see openclaw-channel(8)".into(),
-            Error::Output(_) => return None,
+            Error::NoProgram(_) => {
+                "put it into a folder of OPENCLAW_CHANNEL_PATH; see openclaw-channel(7)".into()
+            }
+            Error::Account(_) => "lower case letters, digits, - and _".into(),
+            _ => return None,
         })
     }
 }
@@ -106,11 +158,15 @@ mod tests {
         assert_eq!(
             asked,
             Asked::Run {
-                kind: "telegram".into()
+                kind: "telegram".into(),
+                account: "default".into()
             }
         );
+        assert!(matches!(
+            parsed(&["telegram", "--account", "../x"]),
+            Err(Error::Account(_))
+        ));
         assert!(matches!(parsed(&[]), Err(Error::NoKind)));
         assert!(matches!(parsed(&["--nonsense"]), Err(Error::Usage(_))));
-        assert!(matches!(run(asked), Err(Error::NotBuiltIn(_))));
     }
 }

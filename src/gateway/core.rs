@@ -5,6 +5,7 @@
 use super::agents::Agents;
 use super::approvals::Approvals;
 use super::broadcast::{Client, Clients, Rules};
+use super::channels::Channels;
 use super::cron::Cron;
 use super::dedupe::Dedupe;
 use super::devices::Devices;
@@ -58,6 +59,7 @@ pub struct Core {
     pub cron: Cron,
     pub subagents: Subagents,
     pub talks: Talks,
+    pub channels: Channels,
     /// Threads for requests that may block.
     pub pool: Pool,
     pub flusher: Arc<Flusher>,
@@ -102,6 +104,7 @@ impl Core {
             cron: Cron::default(),
             subagents: Subagents::default(),
             talks: Talks::default(),
+            channels: Channels::default(),
             pool: Pool::default(),
             flusher: Arc::default(),
             health: health::Cached::default(),

@@ -4,6 +4,7 @@
 //! The supervisor speaks first (`begin`) and last (`stop`). When it is gone, nobody owns the
 //! listeners any more and this process ends.
 
+use super::channels;
 use super::core::Core;
 use super::event::{Event, QUEUE};
 use super::front;
@@ -130,6 +131,7 @@ fn start() -> Result<Started, Error> {
     let core = Core::new(live, listen);
     local_model::follow(core.config.paths(), &core.supervisor);
     tailscale::want(&core.listen, &core.supervisor);
+    channels::follow(&core);
     core.supervisor.attach(control);
     core.supervisor.announce();
     let asker = Arc::downgrade(&core);
@@ -261,6 +263,7 @@ fn serve(started: Started) -> Result<(), Error> {
     core.heartbeat.start(&core);
     core.cron.start(&core);
     subagents::restore(&core);
+    channels::start(&core, listeners.workers);
     hooks::startup(&core);
     health::refresh_soon(&core);
     let reloader = Reloader::start(&core, flags);
@@ -349,6 +352,7 @@ fn serve(started: Started) -> Result<(), Error> {
                     accepting.settle(FIRST_ANSWER);
                 }
                 core.say_goodbye(restarting);
+                core.channels.stop();
                 core.cron.stop();
                 core.subagents.stop();
                 core.agents.stop(Duration::from_millis(grace_ms) / 2);
@@ -361,6 +365,7 @@ fn serve(started: Started) -> Result<(), Error> {
             Event::Orphaned(why) => {
                 accepting.stop();
                 core.say_goodbye(false);
+                core.channels.stop();
                 core.cron.stop();
                 core.subagents.stop();
                 core.agents.stop(ORPHAN_GRACE);

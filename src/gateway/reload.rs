@@ -4,6 +4,7 @@
 //! A file that cannot run leaves the former configuration in force; `health`, `status`, `/health`
 //! and the log say so until it is repaired.
 
+use super::channels;
 use super::core::Core;
 use super::event::Event;
 use super::watch::Watch;
@@ -189,6 +190,7 @@ impl Reloader {
         core.agents.reconfigure(&current);
         core.heartbeat.reconfigure(core);
         core.cron.reconfigure(core);
+        channels::reconfigure(core);
         logging::change(args::logging(
             &current.config.logging,
             core.config.paths(),

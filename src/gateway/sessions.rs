@@ -4,8 +4,9 @@ use super::broadcast::Client;
 use super::core::Core;
 use super::runs::Verbose;
 use super::session_patch::Patch;
-use crate::agent::sending;
+use crate::agent::{inbound, sending};
 use crate::base::{id, time};
+use crate::config::Snapshot;
 use crate::session::{Entry, Error, reset};
 use crate::wire::gateway::frame::RpcError;
 use crate::wire::message::text_in;
@@ -57,6 +58,15 @@ pub fn touch(
         change(entry);
     })?;
     Ok(entry.session_id.clone().unwrap_or_default())
+}
+
+/// What begins a new session: `session.resetTriggers`.
+pub fn reset_triggers(config: &Snapshot) -> Vec<&str> {
+    let set = config.value["session"]["resetTriggers"].as_array();
+    match set {
+        Some(list) => list.iter().filter_map(Value::as_str).collect(),
+        None => inbound::RESETS.to_vec(),
+    }
 }
 
 /// Says where a session began that has no other place; an outside route it has stays.

@@ -16,6 +16,19 @@ pub struct Spooled(PathBuf);
 impl Spooled {
     /// Writes the record down; it survives the death of the process when this returns.
     pub fn write(folder: &Path, record: &impl Serialize) -> io::Result<Spooled> {
+        let spooled = Spooled::fresh(folder);
+        spooled.replace(record)?;
+        Ok(spooled)
+    }
+
+    /// The same, and it survives a power cut.
+    pub fn write_firmly(folder: &Path, record: &impl Serialize) -> io::Result<Spooled> {
+        let spooled = Spooled::fresh(folder);
+        atomic::write(&spooled.0, &serde_json::to_vec(record)?)?;
+        Ok(spooled)
+    }
+
+    fn fresh(folder: &Path) -> Spooled {
         /// Tells records of one millisecond apart.
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!(
@@ -24,9 +37,7 @@ impl Spooled {
             NEXT.fetch_add(1, Ordering::Relaxed) % 1_000_000,
             crate::base::id::short()
         );
-        let spooled = Spooled(folder.join(name));
-        spooled.replace(record)?;
-        Ok(spooled)
+        Spooled(folder.join(name))
     }
 
     pub fn replace(&self, record: &impl Serialize) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The types that cross a border between two processes or go to disk in the original's format.
 //! Only these do; spelling on the wire is upstream's, through serde.
 
+pub mod channel;
 pub mod control;
 pub mod exec;
 pub mod gateway;

@@ -16,6 +16,7 @@ mod hooks;
 mod logs;
 mod memory;
 mod models;
+mod pairing;
 mod quickstart;
 mod sandbox;
 mod sessions;
@@ -71,6 +72,7 @@ pub const ROOT: Command = Command {
         logs::SPEC,
         memory::SPEC,
         models::SPEC,
+        pairing::SPEC,
         quickstart::SPEC,
         sandbox::SPEC,
         sessions::SPEC,
@@ -177,6 +179,8 @@ const ROWS: &[Row] = &[
     row("models set", models::set::run),
     row("models set-image", models::set::image),
     row("models status", models::status::run),
+    row("pairing approve", pairing::approve),
+    row("pairing list", pairing::list),
     row("quickstart", quickstart::run),
     row("sandbox explain", sandbox::explain::run).needing_config(),
     row("sandbox list", sandbox::list::list).needing_config(),

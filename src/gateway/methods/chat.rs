@@ -214,11 +214,7 @@ struct Renewal {
 }
 
 fn renewal(asked: &Asked, message: &str) -> Option<Renewal> {
-    let triggers = &asked.config.value["session"]["resetTriggers"];
-    let triggers: Option<Vec<&str>> = triggers
-        .as_array()
-        .map(|list| list.iter().filter_map(serde_json::Value::as_str).collect());
-    let rest = inbound::reset(message, triggers.as_deref().unwrap_or(&inbound::RESETS))?;
+    let rest = inbound::reset(message, &sessions::reset_triggers(&asked.config))?;
     let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let model = asked.model(word);
     let rest = if model.is_some() { behind.trim() } else { rest };
