@@ -79,6 +79,8 @@ fn a_waiting_run_can_be_stopped_before_it_begins() {
     ws.event_where("chat", |p| p["runId"] == "a1" && p["state"] == "final");
     start(&mut ws, "a3");
     ws.event_where("chat", |p| p["runId"] == "a3" && p["state"] == "final");
+    // Where the first run is not quite over, the third is told so and has its turn after it.
+    gateway.model().wait_request(2);
     assert_eq!(gateway.model().requests().len(), 2);
 }
 

@@ -1,6 +1,7 @@
 //! TLS on the gateway's port: real clients (curl, openssl, the official one, ours) against real
 //! certificates, and the slow and the broken among them.
 
+use crate::faults::slow::much;
 use crate::front::{body, exchange};
 use crate::harness::model::Reply;
 use crate::harness::{Gateway, Setup, Ws, eventually};
@@ -300,13 +301,7 @@ fn a_tls_client_that_stops_reading_is_dropped() {
     stalled.hello(&stalled.params(gateway.token())).unwrap();
     let mut ws = Ws::open_tls(gateway.port(), &certificate(&gateway));
     ws.hello(&ws.params(gateway.token())).unwrap();
-    let pieces = vec!["word ".repeat(400); 90];
-    gateway
-        .model()
-        .reply(Reply::Text(pieces, Duration::from_millis(4)));
-    let turn = json!({"sessionKey": "agent:main:main", "message": "go", "idempotencyKey": "m"});
-    ws.call("chat.send", turn).unwrap();
-    ws.event_where("chat", |p| p["state"] == "final");
+    much(&mut ws, "main");
     let closed = stalled.closed();
     assert!(
         closed.code.is_none() || closed.code == Some(1008),

@@ -2,19 +2,22 @@
 //! old, or withdrawn because nobody waits for the answer any more.
 //!
 //! One table in memory; no thread waits. A question that lives when the core ends is gone with it:
-//! the command does not run, and `unanswered` tells the session of it. Who may answer is the method table's business; a command of the agent
-//! can reach our socket, but never with `operator.approvals`.
+//! the command does not run, and the next core tells the session of it. Who may answer is the method
+//! table's business; a command of the agent can reach our socket, but never with
+//! `operator.approvals`.
 
 use super::broadcast::Rules;
 use super::clock::Alarm;
 use super::core::Core;
 use super::methods::skills;
-use super::unanswered::Kept;
 use crate::base::cancel::{Cancel, Registration};
 use crate::base::time::now_ms;
+use crate::config::Paths;
+use crate::session::parting::{Left, MAX_SHOWN, Word};
 use crate::tool::approve::{self, Decision, MAX_COMMAND, Question, Then};
 use crate::wire::gateway::approvals::{Requested, RequestedEvent, ResolvedEvent};
 use crate::wire::gateway::frame::RpcError;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,7 +45,7 @@ struct Open {
     /// Ends it with its run.
     run: Option<Registration>,
     /// Tells the next core of it.
-    kept: Option<Kept>,
+    kept: Option<Left>,
 }
 
 /// A question on its way into the table.
@@ -54,6 +57,11 @@ pub struct Asking {
     pub conn: Option<String>,
     /// The session that is told when the core ends before the answer.
     pub session: Option<String>,
+}
+
+/// Of the words for sessions whose questions were open when a core ended.
+pub fn folder(paths: &Paths) -> PathBuf {
+    paths.ours().join("approvals")
 }
 
 impl Asking {
@@ -79,12 +87,15 @@ impl Approvals {
             )));
         }
         let mut kept = asking.session.as_deref().and_then(|key| {
-            Kept::write(
-                core.config.paths(),
-                &asking.id,
-                key,
-                &asking.request.command,
-            )
+            let command = approve::cut(&asking.request.command, MAX_SHOWN);
+            let word = Word {
+                session_key: key.into(),
+                notice: format!(
+                    "Exec denied (gateway id={}, gateway-restarted): {command}",
+                    asking.id
+                ),
+            };
+            word.leave(&folder(core.config.paths()))
         });
         if let Err(error) = core.approvals.put(asking, bytes, answer, &mut kept) {
             if let Some(kept) = kept {
@@ -144,7 +155,7 @@ impl Approvals {
         asking: &Asking,
         bytes: usize,
         answer: Answer,
-        kept: &mut Option<Kept>,
+        kept: &mut Option<Left>,
     ) -> Result<(), RpcError> {
         let mut open = self.open();
         if open.iter().any(|open| open.id == asking.id) {

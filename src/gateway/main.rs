@@ -4,6 +4,7 @@
 //! The supervisor speaks first (`begin`) and last (`stop`). When it is gone, nobody owns the
 //! listeners any more and this process ends.
 
+use super::approvals;
 use super::channels;
 use super::core::Core;
 use super::event::{Event, QUEUE};
@@ -19,13 +20,13 @@ use super::reload::{Asked, Outcome, Reloader};
 use super::restart;
 use super::subagents;
 use super::tailscale;
-use super::unanswered;
 use crate::base::exit::{self, Exit, Report};
 use crate::base::logging;
 use crate::base::sys::{fds, process};
 use crate::config::{Live, Paths, listen, profile};
 use crate::net::certificate::{self, Certificate};
 use crate::net::listen::Listener;
+use crate::session::parting;
 use crate::supervisor::{args, listeners, spawn};
 use crate::tool::process::left;
 use crate::wire::control::{FD_VARIABLE, Flags, Limits, ToCore, Worker};
@@ -152,10 +153,10 @@ fn start() -> Result<Started, Error> {
         &core.system_events,
         &core.agents.sessions.defaults(),
     );
-    unanswered::tell(core.config.paths(), &core.system_events);
-    left::tell(core.config.paths(), |key, notice| {
-        core.system_events.ask(key, notice);
-    });
+    let paths = core.config.paths();
+    for folder in [approvals::folder(paths), left::folder(paths)] {
+        parting::say(&folder, |key, notice| core.system_events.ask(key, notice));
+    }
     let (sender, events) = crossbeam_channel::bounded(QUEUE);
     core.attach_main(sender.clone());
     std::thread::Builder::new()

@@ -55,7 +55,6 @@ pub mod tailscale;
 pub mod talk;
 pub mod turns;
 pub mod ui;
-mod unanswered;
 pub mod usage;
 pub mod watch;
 pub mod wizard;

@@ -19,6 +19,7 @@ mod index;
 pub mod key;
 mod link;
 mod load;
+pub mod parting;
 mod record;
 mod repair;
 pub mod reset;

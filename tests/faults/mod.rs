@@ -8,4 +8,4 @@ mod kill;
 mod kill_tools;
 mod providers;
 mod restarts;
-mod slow;
+pub mod slow;

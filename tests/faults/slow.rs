@@ -1,6 +1,5 @@
 //! A client that stops reading is dropped, costs at most its bound, and holds up nobody.
 
-use crate::harness::model::Reply;
 use crate::harness::{Gateway, Ws, eventually, proc};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -10,16 +9,21 @@ const BOUND_KIB: u64 = 1536;
 /// For the allocator, and the frame that was being made when the bound was met.
 const SLACK_KIB: u64 = 1024;
 
-/// A turn that tells every client some 30 MiB, far more than the kernel keeps for one of them.
-fn much(gateway: &Gateway, ws: &mut Ws, id: &str) {
-    let pieces = vec!["word ".repeat(400); 170];
-    let pause = Duration::from_millis(4);
-    gateway.model().reply(Reply::Text(pieces, pause));
-    // A session for each: a second such answer would have the first one summarised.
+/// Some 24 MiB of messages told to every client, far more than the kernel keeps for one that does not
+/// read.
+pub fn much(ws: &mut Ws, id: &str) {
     let key = format!("agent:main:{id}");
-    let params = json!({"sessionKey": key, "message": "go on", "idempotencyKey": id});
-    ws.call("chat.send", params).unwrap();
+    let turn = json!({"sessionKey": key, "message": "go on", "idempotencyKey": id});
+    ws.call("chat.send", turn).unwrap();
     ws.event_where("chat", |p| p["runId"] == id && p["state"] == "final");
+    let message = "word ".repeat(80_000);
+    for _ in 0..60 {
+        ws.call(
+            "chat.inject",
+            json!({"sessionKey": key, "message": message}),
+        )
+        .unwrap();
+    }
 }
 
 /// The most memory the core had since the last call, KiB.
@@ -34,9 +38,9 @@ fn a_client_that_stops_reading_is_dropped_at_its_bound() {
     let gateway = Gateway::with_fake_model();
     let core = gateway.core_pid();
     let mut ws = gateway.connect();
-    much(&gateway, &mut ws, "warm");
+    much(&mut ws, "warm");
     peak(core);
-    much(&gateway, &mut ws, "alone");
+    much(&mut ws, "alone");
     let alone = peak(core);
 
     let sockets = || {
@@ -49,7 +53,7 @@ fn a_client_that_stops_reading_is_dropped_at_its_bound() {
     };
     let without = sockets();
     let mut stalled = gateway.connect();
-    much(&gateway, &mut ws, "beside");
+    much(&mut ws, "beside");
     let beside = peak(core);
     let cost = beside.saturating_sub(alone);
     assert!(

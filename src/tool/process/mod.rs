@@ -15,7 +15,6 @@ use crate::base::cancel::Cancel;
 use crate::config::Paths;
 use crate::exec::{Client, Event};
 use crate::wire::exec::Run;
-use left::Note;
 use session::{End, Session};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -219,8 +218,8 @@ impl Processes {
     /// Has the next core tell that it was left running. The disk may be slow, and the runner's
     /// reader thread needs the lock.
     fn mark(&self, id: &str) {
-        let note = self.with(id, |session| Note::of(session)).flatten();
-        let mut mark = note.and_then(|note| note.keep(&self.paths));
+        let note = self.with(id, |session| left::word(session)).flatten();
+        let mut mark = note.and_then(|note| note.leave(&left::folder(&self.paths)));
         self.with(id, |session| {
             if session.end.is_none() {
                 session.mark = mark.take();

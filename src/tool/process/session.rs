@@ -1,8 +1,8 @@
 //! One command: what was asked, what it printed, how it ended.
 
 use super::Ended;
-use super::left::Mark;
 use super::output::Output;
+use crate::session::parting::Left;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ pub struct Session {
     /// Its call did not wait for it: it belongs to the agent now.
     pub backgrounded: bool,
     /// What the next core tells of it, when this one ends first.
-    pub mark: Option<Mark>,
+    pub mark: Option<Left>,
     pub stdin_open: bool,
     /// Whether the agent is told of a background session's end.
     pub notify: bool,
