@@ -374,9 +374,11 @@ fn edits_cron_runs_and_devices_of_each_program_are_the_others() {
         assert_eq!(listed(&mut ws), sampled + 1);
         has_run(&mut ws, &our_job);
         comes_in(original.port, token, &ours);
-        edit(&mut ws, "{messages: {ackReaction: '🦞'}}");
         approve(original.port, token, &theirs);
-        run_a_job(&mut ws, "a job of the original")
+        let job = run_a_job(&mut ws, "a job of the original");
+        // The last: it starts itself anew two seconds later, whatever the edit was.
+        edit(&mut ws, "{messages: {ackReaction: '🦞'}}");
+        job
     };
     gateway.start_again();
     let mut ws = gateway.connect();
