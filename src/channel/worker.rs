@@ -18,7 +18,7 @@ use crate::base::lock;
 use crate::base::sys::child;
 use crate::base::sys::signals::Signal;
 use crate::config::{Env, Paths};
-use crate::wire::channel::{Hello, Level, MAX_LINE, PROTOCOL, Start, ToCore, ToWorker};
+use crate::wire::channel::{Hello, MAX_LINE, PROTOCOL, Start, ToCore, ToWorker};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashSet;
 use std::io::{self, BufReader, Write};
@@ -213,15 +213,7 @@ impl Worker {
                 state.sending.remove(id);
                 state.tell(&said);
             }
-            ToCore::Log { level, text } => log::log!(
-                match level {
-                    Level::Error => log::Level::Error,
-                    Level::Warn => log::Level::Warn,
-                    Level::Info => log::Level::Info,
-                    Level::Debug => log::Level::Debug,
-                },
-                "{text}"
-            ),
+            ToCore::Log { level, text } => log::log!(level.into(), "{text}"),
             ToCore::Status(_) => self.state().tell(&said),
         }
         Ok(())

@@ -177,6 +177,14 @@ impl Runs {
         self.state().active.get(id).cloned()
     }
 
+    /// Stops the chats of a session; which ones.
+    pub fn abort_chats(&self, clients: &Clients, key: &str, reason: &str) -> Vec<String> {
+        let runs = self.of_session(key).into_iter();
+        runs.filter(|run| run.kind == Kind::Chat && self.abort(clients, run, reason))
+            .map(|run| run.id.clone())
+            .collect()
+    }
+
     /// Runs in flight of a session.
     pub fn of_session(&self, key: &str) -> Vec<Arc<Run>> {
         let state = self.state();

@@ -83,6 +83,19 @@ fn turn(ws: &mut Ws, session: &str, number: usize) {
 }
 
 fn four_at_once(gateway: &Gateway) -> u64 {
+    let lanes = || {
+        std::thread::scope(|scope| {
+            for lane in 0..4 {
+                let mut ws = gateway.connect();
+                scope.spawn(move || (0..25).for_each(|i| turn(&mut ws, &format!("lane{lane}"), i)));
+            }
+        });
+    };
+    peak_during(gateway, lanes)
+}
+
+/// The most PSS of the whole tree while `work` goes on, KiB.
+fn peak_during(gateway: &Gateway, work: impl FnOnce()) -> u64 {
     let (stop, peak) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -93,15 +106,7 @@ fn four_at_once(gateway: &Gateway) -> u64 {
                 std::thread::sleep(Duration::from_millis(5));
             }
         });
-        let turns: Vec<_> = (0..4)
-            .map(|lane| {
-                let mut ws = gateway.connect();
-                scope.spawn(move || (0..25).for_each(|i| turn(&mut ws, &format!("lane{lane}"), i)))
-            })
-            .collect();
-        for turns in turns {
-            turns.join().expect("no panic");
-        }
+        work();
         stop.store(true, Ordering::Relaxed);
     });
     peak.load(Ordering::Relaxed)
@@ -114,21 +119,8 @@ fn long_answer() -> String {
     let mut ws = gateway.connect();
     turn(&mut ws, "long-answer", 0);
     gateway.model().say(&vec![PIECE; 1024 * 1024 / PIECE.len()]);
-    let (stop, peak) = (AtomicBool::new(false), AtomicU64::new(0));
     let before = cpu(&gateway);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                let pids = proc::tree(gateway.pid());
-                let sum = pids.iter().map(|pid| proc::memory(*pid, "Pss")).sum();
-                peak.fetch_max(sum, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        turn(&mut ws, "long-answer", 1);
-        stop.store(true, Ordering::Relaxed);
-    });
-    let peak = mib(peak.load(Ordering::Relaxed));
+    let peak = mib(peak_during(&gateway, || turn(&mut ws, "long-answer", 1)));
     format!("{peak:.1} MiB; {} ms", cpu(&gateway) - before)
 }
 

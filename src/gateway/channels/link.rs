@@ -9,7 +9,7 @@ use super::super::core::Core;
 use super::{MAX_LINKS, STACK, begin, lock, outbox, receive};
 use crate::base::jsonl;
 use crate::base::sys::peer;
-use crate::wire::channel::{Level, MAX_LINE, PROTOCOL, ToCore, ToWorker};
+use crate::wire::channel::{MAX_LINE, PROTOCOL, ToCore, ToWorker};
 use std::io::{self, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -162,12 +162,7 @@ fn listen(
             }
             ToCore::Log { level, text } => log::log!(
                 target: TARGET,
-                match level {
-                    Level::Error => log::Level::Error,
-                    Level::Warn => log::Level::Warn,
-                    Level::Info => log::Level::Info,
-                    Level::Debug => log::Level::Debug,
-                },
+                level.into(),
                 "{id}: {text}"
             ),
             ToCore::Hello(_) | ToCore::Cursor { .. } => {

@@ -117,12 +117,7 @@ fn stop(core: &Arc<Core>, account: &Account, message: &Inbound) -> Result<(), St
     }
     queue::clear(core, key);
     subagents::stop_for(core, key);
-    let runs = &core.agents.runs;
-    for run in runs.of_session(key) {
-        if run.kind == Kind::Chat {
-            runs.abort(&core.clients, &run, "stop");
-        }
-    }
+    core.agents.runs.abort_chats(&core.clients, key, "stop");
     say(core, account, message, None, STOPPED).map_err(|err| err.to_string())?;
     outbox::hand_over(core, &account.id());
     Ok(())

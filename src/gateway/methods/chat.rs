@@ -432,14 +432,7 @@ fn command_event<'a>(
 }
 
 fn abort_session(core: &Core, key: &str, reason: &str) -> Aborted {
-    let runs = &core.agents.runs;
-    let stopped = runs
-        .of_session(key)
-        .into_iter()
-        .filter(|run| run.kind == Kind::Chat && runs.abort(&core.clients, run, reason))
-        .map(|run| run.id.clone())
-        .collect();
-    aborted(stopped)
+    aborted(core.agents.runs.abort_chats(&core.clients, key, reason))
 }
 
 fn aborted(run_ids: Vec<String>) -> Aborted {

@@ -158,10 +158,7 @@ impl Manager for Launchd {
                 detail: Some(detail),
                 ..Runtime::of(false, None, "")
             },
-            Err(_) => Runtime {
-                missing_unit: true,
-                ..Runtime::of(false, None, "")
-            },
+            Err(_) => Runtime::missing(),
         }
     }
 

@@ -37,13 +37,7 @@ impl Look {
         // A manager is only asked about what it may know.
         let (loaded, runtime) = match &written {
             Some(_) => (manager.loaded().unwrap_or(false), manager.runtime()),
-            None => {
-                let none = Runtime {
-                    missing_unit: true,
-                    ..Runtime::of(false, None, "")
-                };
-                (false, none)
-            }
+            None => (false, Runtime::missing()),
         };
         let words = manager.words().clone();
         let systemd = words.label == "systemd";

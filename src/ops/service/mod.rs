@@ -131,6 +131,14 @@ impl Runtime {
         }
     }
 
+    /// The manager knows no such service.
+    fn missing() -> Runtime {
+        Runtime {
+            missing_unit: true,
+            ..Runtime::of(false, None, "")
+        }
+    }
+
     fn of(running: bool, pid: Option<u32>, state: &str) -> Runtime {
         Runtime {
             status: if running { "running" } else { "stopped" },

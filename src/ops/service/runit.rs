@@ -157,10 +157,7 @@ impl Manager for Runit {
 
     fn runtime(&self) -> Runtime {
         if !self.folder.exists() {
-            return Runtime {
-                missing_unit: true,
-                ..Runtime::of(false, None, "")
-            };
+            return Runtime::missing();
         }
         match self.sv(&["status"]) {
             Ok(said) => status(&said),

@@ -129,7 +129,7 @@ impl Manager for S6 {
 
     fn restart(&self) -> Result<(), Error> {
         // Whether it is up or down now, it is up and ready afterwards.
-        self.control(&["-wD", "-T", "40000", "-d"])?;
+        self.stop()?;
         self.control(&["-wU", "-T", "40000", "-u"])
     }
 
@@ -141,7 +141,7 @@ impl Manager for S6 {
         if !self.folder.exists() {
             return Ok(false);
         }
-        self.control(&["-wD", "-T", "40000", "-d"])?;
+        self.stop()?;
         // Out of sight first: what is still supervised must not lose its folder.
         let aside = self.folder.with_file_name(format!(".{}", self.words.name));
         take_away(&aside)?;
@@ -166,10 +166,7 @@ impl Manager for S6 {
     fn runtime(&self) -> Runtime {
         let folder = self.folder.display().to_string();
         if !self.folder.exists() {
-            return Runtime {
-                missing_unit: true,
-                ..Runtime::of(false, None, "")
-            };
+            return Runtime::missing();
         }
         match program::run("s6-svstat", &[&folder]) {
             Ok(said) => status(&said),

@@ -144,8 +144,12 @@ impl Manager for Systemd {
     }
 
     fn loaded(&self) -> Result<bool, Error> {
-        self.available()?;
-        Ok(program::run(PROGRAM, &self.scoped(&["is-enabled", self.unit()])).is_ok())
+        let enabled = program::run(PROGRAM, &self.scoped(&["is-enabled", self.unit()])).is_ok();
+        if !enabled {
+            // Or nobody is there who could say so.
+            self.available()?;
+        }
+        Ok(enabled)
     }
 
     fn install(&self, definition: &Definition) -> Result<(), Error> {
@@ -183,16 +187,16 @@ impl Manager for Systemd {
     }
 
     fn runtime(&self) -> Runtime {
-        if let Err(err) = self.available() {
-            return Runtime::unknown(format!("Error: {err}"));
-        }
         const ASKED: &str = "ActiveState,SubState,MainPID,ExecMainStatus,ExecMainCode";
         let show = ["show", self.unit(), "--no-page", "--property", ASKED];
         match program::run(PROGRAM, &self.scoped(&show)) {
             Ok(said) => shown(&said),
-            Err(detail) => Runtime {
-                missing_unit: detail.to_lowercase().contains("not found"),
-                ..Runtime::of(false, None, "")
+            Err(detail) => match self.available() {
+                Err(err) => Runtime::unknown(format!("Error: {err}")),
+                Ok(()) => Runtime {
+                    missing_unit: detail.to_lowercase().contains("not found"),
+                    ..Runtime::of(false, None, "")
+                },
             },
         }
     }

@@ -129,10 +129,7 @@ impl Manager for SysVInit {
 
     fn runtime(&self) -> Runtime {
         if !self.file.exists() {
-            return Runtime {
-                missing_unit: true,
-                ..Runtime::of(false, None, "")
-            };
+            return Runtime::missing();
         }
         match self.script("status") {
             Ok(said) => {
