@@ -14,6 +14,9 @@ const MODE: u32 = 0o755;
 const FINISH: &str = "#!/bin/sh\ncase \"$1\" in 64 | 77 | 78) exit 125 ;; esac\n";
 /// For the log of a service that is taken away to end.
 const LET_GO: Duration = Duration::from_secs(3);
+/// For the scanner to start a supervisor on a new folder; a busy small host needs seconds.
+const TAKE_UP: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The descriptor a newline on which says that the gateway is ready.
 const READY: &str = "3";
 
@@ -56,6 +59,22 @@ impl S6 {
             looked: format!("S6_SCANDIR, {}", SCANNED.join(", ")),
         })?;
         Ok(scan.display().to_string())
+    }
+
+    /// The scanner answers before the supervisor it starts can be asked.
+    fn supervised(&self, folder: &str) -> Result<(), Error> {
+        let started = Instant::now();
+        let status = self.folder.join("supervise/status");
+        while !status.exists() || program::run("s6-svok", &[folder]).is_err() {
+            if started.elapsed() > TAKE_UP {
+                return Err(Error::Tool {
+                    what: "s6-svscan".into(),
+                    detail: format!("no supervisor for {folder} after {} s", TAKE_UP.as_secs()),
+                });
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     fn control(&self, words: &[&str]) -> Result<(), Error> {
@@ -122,6 +141,7 @@ impl Manager for S6 {
             true => self.restart(),
             false => {
                 let folder = self.folder.display().to_string();
+                self.supervised(&folder)?;
                 program::must("s6-svwait", &["-U", "-t", "40000", &folder]).map(drop)
             }
         }
@@ -153,7 +173,7 @@ impl Manager for S6 {
         let log = aside.join("log").display().to_string();
         let started = Instant::now();
         while program::run("s6-svok", &[&log]).is_ok() && started.elapsed() < LET_GO {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(LOOK_AGAIN);
         }
         take_away(&aside)
     }
