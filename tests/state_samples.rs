@@ -75,6 +75,7 @@ impl Original {
             .env("OPENCLAW_GATEWAY_PORT", port.to_string())
             .env("OPENCLAW_SKIP_CHANNELS", "1")
             .env("OPENCLAW_DISABLE_BONJOUR", "1")
+            .env(official::READY.0, official::READY.1)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -90,7 +91,7 @@ impl Original {
 
 impl Drop for Original {
     fn drop(&mut self) {
-        // It starts itself again as a child, which outlives a parent that is killed alone.
+        // It may start itself again as a child, which outlives a parent that is killed alone.
         let pids = proc::tree(self.child.id());
         for pid in &pids {
             proc::signal(*pid, "TERM");

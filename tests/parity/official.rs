@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// Longest an official command may take; it needs seconds to start.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What the client sets for itself by starting itself again, a second of processor time each call.
+pub const READY: (&str, &str) = ("NODE_OPTIONS", "--disable-warning=ExperimentalWarning");
+
 /// The program, or why there is none. `OPENCLAW_OFFICIAL` names one that is installed elsewhere.
 pub fn program() -> Result<&'static Path, String> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -61,6 +64,7 @@ pub fn run(args: &[&str], env: &[(&str, impl AsRef<OsStr>)]) -> Output {
         .env("NO_COLOR", "1")
         .env("TERM", "dumb")
         .env("TZ", "UTC")
+        .env(READY.0, READY.1)
         .envs(env.iter().map(|(name, value)| (name, value.as_ref())))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -144,6 +144,7 @@ impl Original {
             .env("OPENCLAW_SKIP_CHANNELS", "1")
             .env("OPENCLAW_DISABLE_BONJOUR", "1")
             .env("TZ", "UTC")
+            .env(official::READY.0, official::READY.1)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -165,7 +166,7 @@ impl Original {
 
 impl Drop for Original {
     fn drop(&mut self) {
-        // It starts itself again as a child, which outlives a parent that is killed alone.
+        // It may start itself again as a child, which outlives a parent that is killed alone.
         for pid in proc::tree(self.child.id()) {
             proc::signal(pid, "KILL");
         }

@@ -19,6 +19,8 @@ const MAX_LOG: u64 = 50;
 /// Characters of one message in `log`, of a task in `info`.
 const MAX_LINE: usize = 300;
 const MAX_NAME: usize = 60;
+/// Of a run's id in the list.
+const SHOWN: usize = 8;
 
 pub(super) fn answer(asked: &Asked, args: &str) -> String {
     let mut words = args.split_whitespace();
@@ -90,7 +92,7 @@ fn list(all: &[Record]) -> String {
         return "🤖 This session has no sub-agents.".into();
     }
     let line = |(n, child): (usize, &Record)| {
-        let id = child.run_id.get(..8).unwrap_or(&child.run_id);
+        let id = child.run_id.get(..SHOWN).unwrap_or(&child.run_id);
         format!("{}. {} ({}) {id}", n + 1, name(child), state(child))
     };
     // The newest, with the numbers they have among all.
@@ -99,7 +101,8 @@ fn list(all: &[Record]) -> String {
     format!("🤖 Sub-agents\n{}", lines.join("\n"))
 }
 
-/// By number, run id or its beginning, session key, or label.
+/// By number, run id or its beginning (as listed or longer: `9` is a number, never somebody else's
+/// id), session key, or label.
 fn find<'a>(all: &'a [Record], named: &str) -> Option<&'a Record> {
     let number = named.trim_start_matches('#').parse::<usize>().ok();
     if let Some(child) = number.and_then(|n| all.get(n.checked_sub(1)?)) {
@@ -107,7 +110,7 @@ fn find<'a>(all: &'a [Record], named: &str) -> Option<&'a Record> {
     }
     let is = |child: &&Record| {
         child.child_session_key == named
-            || child.run_id.starts_with(named)
+            || (named.len() >= SHOWN && child.run_id.starts_with(named))
             || child
                 .label
                 .as_deref()
@@ -185,5 +188,30 @@ fn send(asked: &Asked, child: &Record, message: &str) -> String {
     match call(asked, "agent", params) {
         Ok(_) => format!("⚙️ Sent to {}.", name(child)),
         Err(why) => format!("⚠️ {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_number_is_never_the_beginning_of_an_id() {
+        let child = |run_id: &str, label: &str| Record {
+            run_id: run_id.into(),
+            label: Some(label.into()),
+            ..Record::default()
+        };
+        let all = [
+            child("9c0ffee1-0000", "sheep"),
+            child("12345678-0000", "cows"),
+        ];
+        let found = |named: &str| find(&all, named).and_then(|child| child.label.as_deref());
+        assert_eq!((found("9"), found("#9"), found("")), (None, None, None));
+        assert_eq!((found("1"), found("#2")), (Some("sheep"), Some("cows")));
+        assert_eq!(
+            (found("9c0ffee1"), found("COWS")),
+            (Some("sheep"), Some("cows"))
+        );
     }
 }
