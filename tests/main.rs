@@ -37,6 +37,7 @@ mod man;
 mod memory;
 mod model_requests;
 mod models;
+mod onboard;
 mod openai_api;
 mod parity;
 mod protocol;

@@ -36,6 +36,14 @@ impl Context {
         self.matches.has("json")
     }
 
+    /// One of our commands as it can be pasted where this profile is in use.
+    fn command(&self, words: &str) -> String {
+        match &self.local.paths().profile {
+            Some(profile) => format!("openclaw --profile {profile} {words}"),
+            None => format!("openclaw {words}"),
+        }
+    }
+
     /// The agent named by `--agent`, if one is; an unknown one, as it was typed, is the error.
     fn agent(&self) -> Result<Option<String>, &str> {
         let Some(typed) = self.matches.text("agent") else {

@@ -2,8 +2,9 @@
 //! quotes (which may span lines), `\n` and `\r` in double quotes. Lines that are none of this are
 //! skipped, as the original does; a file that cannot be read counts as empty, with a warning.
 
+use crate::base::atomic;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 /// More than any list of variables; a larger file is not one.
@@ -28,6 +29,67 @@ pub fn read(path: &Path) -> BTreeMap<String, String> {
             BTreeMap::new()
         }
     }
+}
+
+/// Puts an assignment in the place of the ones of that name, or at the end; everything else in the
+/// file stays as it is.
+pub fn set(path: &Path, name: &str, value: &str) -> io::Result<()> {
+    let refused = |why: &str| io::Error::new(ErrorKind::InvalidInput, why.to_string());
+    let text = match std::fs::metadata(path) {
+        Ok(meta) if meta.len() > MAX_BYTES => return Err(refused("it is too long to be read")),
+        Ok(_) => std::fs::read_to_string(path)?,
+        Err(err) if err.kind() == ErrorKind::NotFound => String::new(),
+        Err(err) => return Err(err),
+    };
+    let value = quoted(value).ok_or_else(|| refused("the value cannot stand in a .env file"))?;
+    atomic::write(
+        path,
+        with(&text, name, &format!("{name}={value}")).as_bytes(),
+    )
+}
+
+fn with(text: &str, name: &str, line: &str) -> String {
+    let (mut out, mut rest, mut placed) = (String::new(), text, false);
+    while !rest.is_empty() {
+        let first = rest.split('\n').next().unwrap_or_default();
+        let found = assignment(first).map(|(found, at)| (found, at + value(&rest[at..]).1));
+        let ours = found.is_some_and(|(found, _)| found == name);
+        let end = found.map_or(0, |(_, end)| end);
+        let end = rest[end..].find('\n').map_or(rest.len(), |n| end + n + 1);
+        match (ours, placed) {
+            (false, _) => out.push_str(&rest[..end]),
+            (true, false) => {
+                out.push_str(line);
+                out.push('\n');
+                placed = true;
+            }
+            (true, true) => {}
+        }
+        rest = &rest[end..];
+    }
+    if !placed {
+        if !out.is_empty() && !out.ends_with('\n') {
+            out.push('\n');
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+/// As `parse` reads it back. `None`: no form does.
+fn quoted(value: &str) -> Option<String> {
+    if value.contains(char::is_control) {
+        return None;
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./+=:@,%".contains(c);
+    if value.chars().all(plain) {
+        return Some(value.to_string());
+    }
+    let quote = ['\'', '`']
+        .into_iter()
+        .find(|quote| !value.contains(*quote))?;
+    (!value.ends_with('\\')).then(|| format!("{quote}{value}{quote}"))
 }
 
 /// The last assignment of a name wins.
@@ -105,6 +167,26 @@ fn closing(text: &str, quote: char) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_assignment_is_put_in_its_place_and_the_rest_of_the_file_stays() {
+        let dir = crate::base::id::temp_dir("dotenv");
+        let path = dir.join(".env");
+        let put = |name: &str, value: &str| {
+            set(&path, name, value).unwrap();
+            std::fs::read_to_string(&path).unwrap()
+        };
+        assert_eq!(put("A", "sk-1"), "A=sk-1\n");
+        let text = "# mine\nB=\"two\nA=no\"\nexport A=1 # old\nA=2\nC=3";
+        std::fs::write(&path, text).unwrap();
+        let after = put("A", "a 'b' # c");
+        assert_eq!(after, "# mine\nB=\"two\nA=no\"\nA=`a 'b' # c`\nC=3");
+        assert_eq!(parse(&after)["A"], "a 'b' # c");
+        assert_eq!(put("D", "4").lines().last(), Some("D=4"));
+        assert_eq!(read(&path)["C"], "3");
+        assert!(set(&path, "E", "x\ny").is_err());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 
     #[test]
     fn every_form_of_a_line_is_read() {

@@ -32,6 +32,7 @@ pub mod rules;
 pub mod sandbox;
 pub mod schema;
 pub mod secrets;
+pub mod settings;
 pub mod substitute;
 pub mod tailnet;
 pub mod text;

@@ -21,6 +21,7 @@ mod json;
 mod kept;
 pub mod local;
 pub mod name;
+pub mod offer;
 mod ollama;
 mod openai_codex;
 mod openai_completions;

@@ -16,10 +16,12 @@ mod hooks;
 mod logs;
 mod memory;
 mod models;
+mod onboard;
 mod pairing;
 mod quickstart;
 mod sandbox;
 mod sessions;
+mod setup;
 mod skills;
 mod status;
 mod system;
@@ -72,10 +74,12 @@ pub const ROOT: Command = Command {
         logs::SPEC,
         memory::SPEC,
         models::SPEC,
+        onboard::SPEC,
         pairing::SPEC,
         quickstart::SPEC,
         sandbox::SPEC,
         sessions::SPEC,
+        setup::SPEC,
         skills::SPEC,
         status::SPEC,
         system::SPEC,
@@ -179,6 +183,7 @@ const ROWS: &[Row] = &[
     row("models set", models::set::run),
     row("models set-image", models::set::image),
     row("models status", models::status::run),
+    row("onboard", onboard::run).needing_config(),
     row("pairing approve", pairing::approve),
     row("pairing list", pairing::list),
     row("quickstart", quickstart::run),
@@ -186,6 +191,7 @@ const ROWS: &[Row] = &[
     row("sandbox list", sandbox::list::list).needing_config(),
     row("sandbox recreate", sandbox::list::recreate).needing_config(),
     row("sessions", sessions::run).needing_config(),
+    row("setup", setup::run).needing_config(),
     row("skills", skills::bare).needing_config(),
     row("skills check", skills::check).needing_config(),
     row("skills info", skills::info).needing_config(),

@@ -56,6 +56,11 @@ pub trait Manager {
     fn ends_with_login(&self) -> Option<String> {
         None
     }
+    /// Keeps it running after its user's last login, where that is not so yet: what was done, or
+    /// what is left to do.
+    fn outlive_login(&self) -> Option<Result<String, String>> {
+        None
+    }
 }
 
 /// How the manager's users speak.

@@ -221,6 +221,18 @@ impl Manager for Systemd {
             )
         })
     }
+
+    fn outlive_login(&self) -> Option<Result<String, String>> {
+        let warning = self.ends_with_login()?;
+        let name = self.person.as_deref()?;
+        // What root must do is done where it needs no password.
+        let done = program::run("loginctl", &["enable-linger", name])
+            .or_else(|_| program::run("sudo", &["-n", "loginctl", "enable-linger", name]));
+        Some(match done {
+            Ok(_) => Ok(format!("Enabled systemd lingering for {name}.")),
+            Err(_) => Err(warning),
+        })
+    }
 }
 
 fn shown(said: &str) -> Runtime {

@@ -2,12 +2,11 @@
 
 use super::Token;
 use crate::base::cmdline::{Command, Flag};
-use crate::base::time::now_ms;
 use crate::cli::Context;
 use crate::cli::ask::{self, Ask};
 use crate::cli::failure::Failure;
-use crate::config::agents;
 use crate::model::name::provider_id;
+use crate::ops::onboard::auth::{ends, setup_token_fault};
 
 pub const ADD: Command = Command {
     name: "add",
@@ -39,11 +38,6 @@ pub const SETUP: Command = Command {
     ],
     ..Command::NEW
 };
-
-const SETUP_PREFIX: &str = "sk-ant-oat01-";
-/// Shorter ones were cut on their way.
-const SETUP_LEAST: usize = 80;
-const DAY_MS: u64 = 86_400_000;
 
 pub fn add(context: &mut Context) -> Result<(), Failure> {
     at_terminal("models auth add requires an interactive TTY.")?;
@@ -112,12 +106,8 @@ pub fn setup(context: &mut Context) -> Result<(), Failure> {
 }
 
 fn take_setup(context: &mut Context, ask: &mut Ask) -> Result<(), Failure> {
-    let secret = ask.secret("Anthropic setup-token", &|typed| {
-        if !typed.starts_with(SETUP_PREFIX) {
-            return Some(format!("Expected a token that starts with {SETUP_PREFIX}"));
-        }
-        (typed.len() < SETUP_LEAST).then(|| "It is too short: paste all of it".to_string())
-    })?;
+    let fault = |typed: &str| setup_token_fault(typed);
+    let secret = ask.secret("Anthropic setup-token", &fault)?;
     let token = Token {
         id: "anthropic:manual",
         provider: "anthropic",
@@ -148,38 +138,11 @@ fn take(
     super::keep(context, &token)
 }
 
-/// The moment a duration from now, in milliseconds since 1970.
-fn ends(typed: &str) -> Option<u64> {
-    let typed = typed.trim();
-    let length = match typed.parse::<u64>() {
-        Ok(days) => days.checked_mul(DAY_MS)?,
-        Err(_) => agents::duration_ms(typed)?,
-    };
-    now_ms().checked_add(length).filter(|_| length > 0)
-}
-
 pub(super) fn at_terminal(complaint: &str) -> Result<(), Failure> {
     match ask::is_possible() {
         true => Ok(()),
         false => Err(Failure::said(format!(
             "Error: {complaint}\n  fix: run it at a terminal, or pipe a token into: openclaw models auth paste-token --provider <name>"
         ))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bare_number_is_days_and_nothing_ends_at_once() {
-        let near = |text: &str, length: u64| {
-            let at = ends(text).unwrap();
-            let wanted = now_ms() + length;
-            assert!(wanted - at < 5000, "{text}");
-        };
-        near("2", 2 * DAY_MS);
-        near("12h", DAY_MS / 2);
-        assert!(ends("0").is_none() && ends("soon").is_none() && ends("").is_none());
     }
 }
