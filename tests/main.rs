@@ -20,6 +20,7 @@ mod cron;
 mod cron_cli;
 mod ctl;
 mod doctor;
+mod embedded;
 mod faults;
 mod file_tools;
 mod frames;

@@ -37,6 +37,8 @@ pub struct Flags {
     pub tailscale: Option<String>,
     pub tailscale_reset: bool,
     pub allow_unconfigured: bool,
+    /// For one command: the socket of this machine, and no port.
+    pub embedded: bool,
 }
 
 /// One socket to open.
@@ -70,6 +72,8 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// A port for the canvas alone, on the same addresses.
     pub canvas_port: Option<u16>,
+    /// It serves one command and does nothing of its own accord.
+    pub embedded: bool,
     pub warnings: Vec<String>,
 }
 
@@ -98,6 +102,9 @@ fn resolve_with(
     flags: &Flags,
     tailnet: impl FnOnce() -> Option<Ipv4Addr>,
 ) -> Result<Listen, Error> {
+    if flags.embedded {
+        return embedded(snapshot, flags);
+    }
     let gateway = &snapshot.config.gateway;
     let port_flag = match &flags.port {
         Some(text) => Some(text.trim().parse().map_err(|_| Error::Port(text.clone()))?),
@@ -163,7 +170,30 @@ fn resolve_with(
             || gateway.tailscale.get("resetOnExit") == Some(&true.into()),
         tls: tls::of(snapshot),
         canvas_port: canvas::port(snapshot),
+        embedded: false,
         warnings,
+    })
+}
+
+/// Nobody but the programs of this user reaches it, whose word the kernel gives: no secret is asked
+/// for, and none has to be there.
+fn embedded(snapshot: &Snapshot, flags: &Flags) -> Result<Listen, Error> {
+    let unconfigured = Flags {
+        allow_unconfigured: true,
+        ..flags.clone()
+    };
+    check_file(snapshot, &unconfigured)?;
+    Ok(Listen {
+        port: port(snapshot),
+        bind: Bind::Loopback,
+        addresses: Vec::new(),
+        auth: auth(snapshot, flags, None, Tailscale::Off),
+        tailscale: Tailscale::Off,
+        tailscale_reset: false,
+        tls: None,
+        canvas_port: None,
+        embedded: true,
+        warnings: Vec::new(),
     })
 }
 

@@ -132,7 +132,9 @@ fn start() -> Result<Started, Error> {
     let core = Core::new(live, listen);
     local_model::follow(core.config.paths(), &core.supervisor);
     tailscale::want(&core.listen, &core.supervisor);
-    channels::follow(&core);
+    if !core.listen.embedded {
+        channels::follow(&core);
+    }
     core.supervisor.attach(control);
     core.supervisor.announce();
     let asker = Arc::downgrade(&core);
@@ -147,12 +149,14 @@ fn start() -> Result<Started, Error> {
     });
     memory::attach(&core);
     core.agents.recover(&core.dedupe);
-    queue::recover(&core);
-    restart::take_note(
-        core.config.paths(),
-        &core.system_events,
-        &core.agents.sessions.defaults(),
-    );
+    if !core.listen.embedded {
+        queue::recover(&core);
+        restart::take_note(
+            core.config.paths(),
+            &core.system_events,
+            &core.agents.sessions.defaults(),
+        );
+    }
     let paths = core.config.paths();
     for folder in [approvals::folder(paths), left::folder(paths)] {
         parting::say(&folder, |key, notice| core.system_events.ask(key, notice));
@@ -261,11 +265,14 @@ fn serve(started: Started) -> Result<(), Error> {
         }
     };
     core.supervisor.ready(status.clone());
-    core.heartbeat.start(&core);
-    core.cron.start(&core);
-    subagents::restore(&core);
-    channels::start(&core, listeners.workers);
-    hooks::startup(&core);
+    // What waits for a gateway waits for one that stays.
+    if !core.listen.embedded {
+        core.heartbeat.start(&core);
+        core.cron.start(&core);
+        subagents::restore(&core);
+        channels::start(&core, listeners.workers);
+        hooks::startup(&core);
+    }
     health::refresh_soon(&core);
     let reloader = Reloader::start(&core, flags);
     process::trim_heap();

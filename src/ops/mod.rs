@@ -4,6 +4,7 @@
 pub mod agents;
 pub mod containers;
 pub mod doctor;
+pub mod embedded;
 pub mod hooks;
 pub mod local_model;
 mod loopback;

@@ -51,6 +51,8 @@ The daemon, in the foreground. Flags override the environment and the configurat
   --verbose              more on stderr
   --claude-cli-logs      only that subsystem on stderr
   --notify-fd N          write a newline to descriptor N when ready
+  --embedded             for one command: no port, channels, cron or heartbeats; a newline on
+                         standard output when ready; ends when standard input does
   -V, --version
   -h, --help
 
@@ -101,6 +103,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, Error> 
             }
             Long("config") => flags.config = Some(text(&mut parser)?),
             Long("force") => run.force = true,
+            Long("embedded") => flags.embedded = true,
             Long("reset") => run.reset = true,
             Long("notify-fd") => run.notify_fd = Some(notify_fd(&text(&mut parser)?)?),
             Short('V') | Long("version") => return Ok(Action::Version),
@@ -145,6 +148,8 @@ pub fn logging(config: &Logging, paths: &Paths, flags: &Flags) -> logging::Optio
     let level = |name: &Option<String>| name.as_deref().and_then(logging::level);
     let console = match flags.verbose {
         true => log::LevelFilter::Debug,
+        // What goes wrong is the command's to tell.
+        false if flags.embedded => log::LevelFilter::Off,
         false => level(&config.console_level).unwrap_or(log::LevelFilter::Info),
     };
     logging::Options {
@@ -167,6 +172,7 @@ pub fn listening(flags: &Flags) -> listen::Flags {
         tailscale: flags.tailscale.clone(),
         tailscale_reset: flags.tailscale_reset,
         allow_unconfigured: flags.allow_unconfigured,
+        embedded: flags.embedded,
     }
 }
 

@@ -79,7 +79,9 @@ impl Listeners {
             (EXEC, paths.exec_sock()),
         ];
         for (name, path) in files {
-            if !listeners.has(name) {
+            // For one command no channel runs.
+            let wanted = name != WORKERS || !listen.embedded;
+            if wanted && !listeners.has(name) {
                 listeners.bind_unix(name, path)?;
             }
         }

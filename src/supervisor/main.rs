@@ -22,6 +22,7 @@ use crate::config::{Paths, load, old_home};
 use crate::wire::control::{Flags, ToCore, ToSupervisor};
 use crate::wire::version;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -94,12 +95,25 @@ struct Core {
     pinged: bool,
 }
 
+/// What ended a wait.
+struct Woken {
+    signalled: bool,
+    readable: bool,
+    writable: bool,
+    /// The command we serve has gone.
+    alone: bool,
+}
+
 impl Supervisor {
     fn start(run: Run) -> Result<Supervisor, Box<dyn Report>> {
         // The descriptors of a service manager must be taken before we open our own.
         let handed = fds::handed_over().map_err(|err| failed("LISTEN_FDS", err))?;
         fds::close_all_on_exec();
-        let notifier = Notifier::open(run.notify_fd).map_err(|err| failed("--notify-fd", err))?;
+        let mut notifier =
+            Notifier::open(run.notify_fd).map_err(|err| failed("--notify-fd", err))?;
+        if run.flags.embedded {
+            notifier.say_on_stdout();
+        }
         let own = std::env::current_exe().map_err(|err| failed("own program", err))?;
         let env = args::environment(&run.flags).map_err(boxed)?;
         let taken_over = old_home::take_over(&env);
@@ -186,18 +200,21 @@ impl Supervisor {
                 break;
             }
             let deadline = self.deadline();
-            let (signalled, readable, writable) = match self.wait(deadline) {
-                Ok(ready) => ready,
+            let woken = match self.wait(deadline) {
+                Ok(woken) => woken,
                 Err(err) => {
                     log::error!(target: "supervisor", "poll: {err}");
                     self.code = Exit::Failed;
                     break;
                 }
             };
-            if readable || writable {
-                self.hear(writable);
+            if woken.readable || woken.writable {
+                self.hear(woken.writable);
             }
-            if signalled {
+            if woken.alone {
+                self.stop("the end of the command it served");
+            }
+            if woken.signalled {
                 for signal in self.signals.take() {
                     self.handle(signal);
                 }
@@ -215,8 +232,9 @@ impl Supervisor {
         self.phase == Phase::StoppingChildren && self.core.is_none() && self.table.is_empty()
     }
 
-    /// Sleeps until a signal, the core, or the deadline: (signal, core readable, core writable).
-    fn wait(&self, deadline: Option<Instant>) -> io::Result<(bool, bool, bool)> {
+    /// Sleeps until a signal, the core, or the deadline.
+    fn wait(&self, deadline: Option<Instant>) -> io::Result<Woken> {
+        let stdin = io::stdin();
         let mut poll = Poll::new();
         poll.add(self.signals.fd(), For::Reading);
         let core = self.core.as_ref().filter(|core| !core.closed);
@@ -226,13 +244,17 @@ impl Supervisor {
                 poll.add(core.link.fd(), For::Writing);
             }
         }
+        // Its end is told once; from then on there is nothing to wait for there.
+        let command = (self.flags.embedded && !self.phase.is_final())
+            .then(|| poll.add(stdin.as_fd(), For::HangUp));
         poll.wait(deadline.map(|at| at.saturating_duration_since(Instant::now())))?;
         let writing = core.is_some_and(|core| core.link.has_unsent());
-        Ok((
-            poll.ready(0),
-            core.is_some() && poll.ready(1),
-            writing && poll.ready(2),
-        ))
+        Ok(Woken {
+            signalled: poll.ready(0),
+            readable: core.is_some() && poll.ready(1),
+            writable: writing && poll.ready(2),
+            alone: command.is_some_and(|place| poll.ready(place)),
+        })
     }
 
     fn deadline(&self) -> Option<Instant> {

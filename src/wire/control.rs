@@ -113,6 +113,9 @@ pub struct Flags {
     /// Only that subsystem on the console.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub claude_cli_logs: bool,
+    /// For the time of one command.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub embedded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
@@ -38,6 +38,14 @@ impl Notifier {
             ready_fd: ready_fd.map(super::fds::take).transpose()?,
             watchdog,
         })
+    }
+
+    /// The newline goes to standard output, where a command that started us reads it.
+    pub fn say_on_stdout(&mut self) {
+        match std::io::stdout().as_fd().try_clone_to_owned() {
+            Ok(fd) => self.ready_fd = Some(fd),
+            Err(err) => log::warn!("standard output: {err}"),
+        }
     }
 
     /// Serving. The newline on the descriptor is written once, at the first call.

@@ -1,11 +1,15 @@
-//! `openclaw agent`: one turn of an agent, through the gateway.
+//! `openclaw agent`: one turn of an agent, through the gateway; where none runs, through one that
+//! lives as long as the turn.
 
-use super::super::Context;
 use super::super::failure::Failure;
+use super::super::{Context, program};
 use crate::base::cmdline::{Command, Flag};
 use crate::base::exit::Report;
 use crate::base::id;
+use crate::client::{Client, Error, Local, Who};
 use crate::config::agents::agent_id;
+use crate::ops::embedded::{self, Embedded};
+use crate::supervisor::lock;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -22,7 +26,10 @@ pub const SPEC: Command = Command {
         Flag::value("agent", "id", "Agent to ask"),
         Flag::value("channel", "name", "Channel for the answer"),
         Flag::switch("deliver", "Also send the answer to the channel"),
-        Flag::switch("local", "Not supported: the gateway runs every turn"),
+        Flag::switch(
+            "local",
+            "Run the turn on this machine, with or without a gateway",
+        ),
         Flag::value("message", "text", "What to say").short('m'),
         Flag::value("reply-account", "id", "Account to answer from"),
         Flag::value("reply-channel", "name", "Channel to answer on"),
@@ -53,14 +60,7 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
             "error: required option '-m, --message <text>' not specified",
         ));
     };
-    if matches.has("local") {
-        return Err(Failure::Error {
-            text: "--local: this program runs no agent outside the gateway".into(),
-            hint: Some("start the gateway (openclaw gateway) and leave --local out".into()),
-        });
-    }
     let config = &context.local.snapshot.config;
-    let caller = context.local.caller()?;
     let timeout = match matches.number::<u64>("timeout") {
         Ok(Some(seconds)) if seconds > 0 => seconds,
         Ok(None) => context.local.snapshot.value["agents"]["defaults"]["timeoutSeconds"]
@@ -93,7 +93,8 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         }
     }
     // Another machine's agents are that machine's business.
-    let ours = caller.target.bind.is_some();
+    let alone = matches.has("local");
+    let ours = alone || context.local.caller()?.target.bind.is_some();
     if let Some(agent) = matches.text("agent").map(agent_id).filter(|_| ours) {
         if !config.agent_ids().contains(&agent) {
             return Err(Failure::said(format!(
@@ -108,20 +109,91 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     {
         params["agentId"] = config.default_agent_id().into();
     }
-    let result = caller
-        .call_expect_final(
-            "agent",
-            Some(&params),
-            Duration::from_secs(timeout) + MARGIN,
-        )
-        .map_err(|err| match err.is_rpc() {
-            true => Failure::said(format!("Error: {err}")),
-            false => Failure::Error {
-                text: err.to_string(),
-                hint: err.hint(),
-            },
-        })?;
-    show(context, result)
+    let whole = Duration::from_secs(timeout) + MARGIN;
+    let mut line = Line::open(&context.local, alone, matches.has("deliver"), whole)?;
+    if let Some(level) = matches.text("verbose") {
+        keep_verbose(&mut line.client, &params, level)?;
+    }
+    let asked = line.client.call_expect_final("agent", Some(&params));
+    let result = asked.map_err(|err| match err.is_rpc() {
+        true => Failure::said(format!("Error: {err}")),
+        false => Failure::Error {
+            text: err.to_string(),
+            hint: err.hint(),
+        },
+    })?;
+    let embedded = line.own.is_some();
+    // What the gateway has to say at its end comes before the answer, not after the prompt.
+    drop(line);
+    match (context.json(), embedded) {
+        (true, true) => Ok(context.out.json(&result["result"])?),
+        _ => show(context, result),
+    }
+}
+
+/// Sets the session's level, which the method `agent` has no parameter for.
+fn keep_verbose(client: &mut Client, params: &Value, level: &str) -> Result<(), Failure> {
+    let mut key = match params["agentId"].as_str() {
+        Some(agent) => json!(format!("agent:{}:main", agent_id(agent))),
+        None => json!("main"),
+    };
+    if let Some(id) = params["sessionId"].as_str() {
+        key = client.call("sessions.resolve", Some(&json!({"sessionId": id})))?["key"].take();
+    }
+    client.call(
+        "sessions.patch",
+        Some(&json!({"key": key, "verboseLevel": level})),
+    )?;
+    Ok(())
+}
+
+/// The way to whoever runs the turn.
+struct Line {
+    /// Hangs up before the gateway is told to end.
+    client: Client,
+    own: Option<Embedded>,
+}
+
+impl Line {
+    /// A state folder has one owner: `alone` means its gateway, when there is one. Without, a turn
+    /// that nobody has been asked for yet is run here all the same.
+    fn open(local: &Local, alone: bool, deliver: bool, whole: Duration) -> Result<Line, Failure> {
+        let snapshot = &local.snapshot;
+        let is_served = || lock::holder(&snapshot.paths, &snapshot.env).is_some();
+        if alone && !is_served() {
+            return match deliver {
+                true => Err(Failure::Error {
+                    text: "--deliver: no gateway runs, and only a gateway has channels".into(),
+                    hint: Some("start it (openclaw gateway), or leave --deliver out".into()),
+                }),
+                false => Line::embedded(local, whole),
+            };
+        }
+        let caller = match alone {
+            true => local.loopback()?.with(Who::cli()),
+            false => local.caller()?,
+        };
+        match caller.connect(whole) {
+            Ok(client) => Ok(Line { client, own: None }),
+            Err(err @ Error::Unreachable { .. })
+                if caller.target.bind.is_some() && !deliver && !is_served() =>
+            {
+                eprintln!("Gateway agent failed; falling back to embedded: Error: {err}");
+                Line::embedded(local, whole)
+            }
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    fn embedded(local: &Local, whole: Duration) -> Result<Line, Failure> {
+        let gateway = program::beside("openclaw-gateway");
+        let own = embedded::start(&gateway, local.paths()).map_err(|err| Failure::of(&err))?;
+        let caller = local.loopback()?.with(Who::cli());
+        Ok(Line {
+            client: caller.connect(whole)?,
+            own: Some(own),
+        })
+    }
 }
 
 /// The final answer of the `agent` method, for people or as JSON.

@@ -293,7 +293,7 @@ impl Cron {
     fn ready(&self, core: &Arc<Core>) -> Result<MutexGuard<'_, State>, Error> {
         let mut state = self.lock();
         let snapshot = core.config.current();
-        state.enabled = is_enabled(&snapshot);
+        state.enabled = is_enabled(&snapshot) && !core.listen.embedded;
         state.max_runs = max_runs(&snapshot);
         let known = state.store.take();
         if known.as_ref().is_some_and(|store| !store.is_stale()) {

@@ -114,7 +114,11 @@ fn try_start(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
             agent_id: place.agent_id,
             session_id,
             listed: place.listed,
-            text: inbound::stamped(&params.message, now_ms(), zone),
+            text: match core.listen.embedded {
+                // As the original's turn without a gateway: the words alone.
+                true => params.message,
+                false => inbound::stamped(&params.message, now_ms(), zone),
+            },
             images,
             thinking: params.thinking.as_deref().and_then(inbound::thinking_level),
             model: None,
