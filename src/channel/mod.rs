@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod foreign;
+pub mod kind;
 pub mod pairing;
 mod spool;
 pub mod worker;

@@ -5,7 +5,7 @@
 //! Bounded: `is_full` says when nothing more is taken until the core has acknowledged something.
 
 use crate::base::{atomic, jsonl};
-use crate::wire::channel::{Inbound, MAX_LINE};
+use crate::wire::channel::{Event, Inbound, MAX_LINE, ToCore};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -26,9 +26,17 @@ const COMPACT_AT: u64 = 256 * 1024;
 #[serde(rename_all = "camelCase")]
 enum Line {
     Heard(Box<Inbound>),
+    Event(Box<Event>),
     Acked(String),
     Cursor(Value),
     Sent(String, Vec<String>),
+}
+
+/// What waits for the core.
+#[derive(Clone, Debug)]
+pub enum Told {
+    Message(Box<Inbound>),
+    Event(Box<Event>),
 }
 
 #[derive(Debug)]
@@ -36,7 +44,7 @@ pub struct Spool {
     path: PathBuf,
     file: File,
     size: u64,
-    waiting: VecDeque<(Inbound, usize)>,
+    waiting: VecDeque<(Told, usize)>,
     bytes: usize,
     sent: VecDeque<(String, Vec<String>)>,
     cursor: Value,
@@ -72,18 +80,18 @@ impl Spool {
     }
 
     /// On disk when this returns. False when it waits already.
-    pub fn heard(&mut self, message: Inbound) -> io::Result<bool> {
-        if self.waiting.iter().any(|(known, _)| known.id == message.id) {
+    pub fn heard(&mut self, told: Told) -> io::Result<bool> {
+        if self.place(told.id()).is_some() {
             return Ok(false);
         }
-        self.add(Line::Heard(Box::new(message)), true)?;
+        self.add(told.into_line(), true)?;
         Ok(true)
     }
 
     /// The core has it; its place among those that waited. Losing this line only means that it is
     /// told once more.
     pub fn acked(&mut self, id: &str) -> io::Result<Option<usize>> {
-        let place = self.waiting.iter().position(|(known, _)| known.id == id);
+        let place = self.place(id);
         self.add(Line::Acked(id.into()), false)?;
         if self.size > COMPACT_AT && self.size > 2 * self.bytes as u64 + COMPACT_AT / 2 {
             self.compact()?;
@@ -108,8 +116,12 @@ impl Spool {
     }
 
     /// The one that many are older than.
-    pub fn waiting(&self, place: usize) -> Option<&Inbound> {
-        self.waiting.get(place).map(|(message, _)| message)
+    pub fn waiting(&self, place: usize) -> Option<&Told> {
+        self.waiting.get(place).map(|(told, _)| told)
+    }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        self.waiting.iter().position(|(told, _)| told.id() == id)
     }
 
     pub fn cursor(&self) -> &Value {
@@ -129,16 +141,10 @@ impl Spool {
 
     fn apply(&mut self, line: Line, size: usize) {
         match line {
-            Line::Heard(message) => {
-                if let Some(cursor) = &message.cursor {
-                    self.cursor = cursor.clone();
-                }
-                self.bytes += size;
-                self.waiting.push_back((*message, size));
-            }
+            Line::Heard(message) => self.wait(Told::Message(message), size),
+            Line::Event(event) => self.wait(Told::Event(event), size),
             Line::Acked(id) => {
-                let at = self.waiting.iter().position(|(known, _)| known.id == id);
-                if let Some((_, size)) = at.and_then(|at| self.waiting.remove(at)) {
+                if let Some((_, size)) = self.place(&id).and_then(|at| self.waiting.remove(at)) {
                     self.bytes -= size;
                 }
             }
@@ -152,13 +158,21 @@ impl Spool {
         }
     }
 
+    fn wait(&mut self, told: Told, size: usize) {
+        if let Some(cursor) = told.cursor() {
+            self.cursor = cursor.clone();
+        }
+        self.bytes += size;
+        self.waiting.push_back((told, size));
+    }
+
     fn compact(&mut self) -> io::Result<()> {
         let mut bytes = Vec::new();
         for (id, ids) in &self.sent {
             bytes.extend(jsonl::line(&Line::Sent(id.clone(), ids.clone())));
         }
-        for (message, _) in &self.waiting {
-            bytes.extend(jsonl::line(&Line::Heard(Box::new(message.clone()))));
+        for (told, _) in &self.waiting {
+            bytes.extend(jsonl::line(&told.clone().into_line()));
         }
         bytes.extend(jsonl::line(&Line::Cursor(self.cursor.clone())));
         atomic::write(&self.path, &bytes)?;
@@ -168,22 +182,59 @@ impl Spool {
     }
 }
 
+impl Told {
+    pub fn id(&self) -> &str {
+        match self {
+            Told::Message(message) => &message.id,
+            Told::Event(event) => &event.id,
+        }
+    }
+
+    fn cursor(&self) -> Option<&Value> {
+        match self {
+            Told::Message(message) => message.cursor.as_ref(),
+            Told::Event(event) => event.cursor.as_ref(),
+        }
+    }
+
+    fn into_line(self) -> Line {
+        match self {
+            Told::Message(message) => Line::Heard(message),
+            Told::Event(event) => Line::Event(event),
+        }
+    }
+
+    pub fn into_wire(self) -> ToCore {
+        match self {
+            Told::Message(message) => ToCore::Inbound(message),
+            Told::Event(event) => ToCore::Event(event),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::id::temp_dir;
 
-    fn message(id: &str) -> Inbound {
-        Inbound {
+    fn message(id: &str) -> Told {
+        Told::Message(Box::new(Inbound {
             id: id.into(),
             cursor: Some(id.into()),
             text: "x".repeat(1000),
             ..Inbound::default()
-        }
+        }))
+    }
+
+    fn event(id: &str) -> Told {
+        Told::Event(Box::new(Event {
+            id: id.into(),
+            ..Event::default()
+        }))
     }
 
     fn ids(spool: &Spool) -> Vec<&str> {
-        spool.waiting.iter().map(|(m, _)| m.id.as_str()).collect()
+        spool.waiting.iter().map(|(told, _)| told.id()).collect()
     }
 
     #[test]
@@ -196,7 +247,8 @@ mod tests {
         assert!(!spool.heard(message("a")).unwrap());
         assert_eq!(spool.acked("a").unwrap(), Some(0));
         assert_eq!(spool.acked("a").unwrap(), None);
-        assert_eq!(spool.waiting(0).unwrap().id, "b");
+        assert_eq!(spool.waiting(0).unwrap().id(), "b");
+        assert!(spool.heard(event("r")).unwrap() && !spool.heard(event("r")).unwrap());
         spool.sent("s1", &["m".into()]).unwrap();
         drop(spool);
         // The power went in the middle of a line.
@@ -204,7 +256,7 @@ mod tests {
         torn.extend(b"{\"heard\":{\"id\":\"c\"");
         std::fs::write(&path, torn).unwrap();
         let spool = Spool::open(&path).unwrap();
-        assert_eq!(ids(&spool), ["b"]);
+        assert_eq!(ids(&spool), ["b", "r"]);
         assert_eq!(spool.cursor(), "b");
         assert_eq!(spool.outcome("s1"), Some(&["m".to_string()][..]));
         assert_eq!(spool.outcome("s2"), None);
@@ -218,7 +270,7 @@ mod tests {
         let mut spool = Spool::open(&path).unwrap();
         for n in 0..MAX_WAITING {
             assert!(!spool.is_full());
-            spool.apply(Line::Heard(Box::new(message(&n.to_string()))), 1000);
+            spool.apply(message(&n.to_string()).into_line(), 1000);
         }
         assert!(spool.is_full());
         let mut spool = Spool::open(&path).unwrap();

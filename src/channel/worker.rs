@@ -11,7 +11,7 @@
 //! of the account pass through to the program and go nowhere else.
 
 use super::Error;
-use super::spool::Spool;
+use super::spool::{Spool, Told};
 use crate::base::atomic::create_private_dir;
 use crate::base::jsonl;
 use crate::base::lock;
@@ -189,24 +189,24 @@ impl Worker {
                 if message.id.is_empty() || message.chat.id.is_empty() {
                     return Err("an inbound message has no id or no chat".into());
                 }
-                let mut state = self.state();
-                while state.spool.is_full() {
-                    state = self
-                        .room
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
+                self.keep(Told::Message(message))?;
+            }
+            ToCore::Event(event) => {
+                if event.id.is_empty() {
+                    return Err("an event has no id".into());
                 }
-                let id = message.id.clone();
-                state.spool.heard(*message).map_err(disk)?;
-                state.pump();
-                state.write(ToWorker::Ack { id })?;
+                self.keep(Told::Event(event))?;
             }
             ToCore::Cursor { cursor } => self.state().spool.read_to(cursor).map_err(disk)?,
-            ToCore::Sent { id, message_ids } => {
+            ToCore::Sent {
+                ref id,
+                ref message_ids,
+                ..
+            } => {
                 let mut state = self.state();
-                state.spool.sent(&id, &message_ids).map_err(disk)?;
-                state.sending.remove(&id);
-                state.tell(&ToCore::Sent { id, message_ids });
+                state.spool.sent(id, message_ids).map_err(disk)?;
+                state.sending.remove(id);
+                state.tell(&said);
             }
             ToCore::Failed { ref id, .. } => {
                 let mut state = self.state();
@@ -214,9 +214,27 @@ impl Worker {
                 state.tell(&said);
             }
             ToCore::Log { level, text } => log::log!(level.into(), "{text}"),
-            ToCore::Status(_) => self.state().tell(&said),
+            ToCore::Status(_) | ToCore::Done { .. } | ToCore::Login { .. } => {
+                self.state().tell(&said);
+            }
         }
         Ok(())
+    }
+
+    /// On disk before the program is told so; waits while the core does not keep up.
+    fn keep(&self, told: Told) -> Result<(), String> {
+        let mut state = self.state();
+        while state.spool.is_full() {
+            state = self
+                .room
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let id = told.id().to_string();
+        let kept = state.spool.heard(told);
+        kept.map_err(|err| format!("the spool: {err}"))?;
+        state.pump();
+        state.write(ToWorker::Ack { id })
     }
 
     fn greeting(&self) -> MutexGuard<'_, Option<Hello>> {
@@ -295,6 +313,7 @@ impl Worker {
                         let sent = ToCore::Sent {
                             id: message.id.clone(),
                             message_ids: ids.to_vec(),
+                            chat: None,
                         };
                         state.tell(&sent);
                     } else if state.sending.insert(message.id.clone()) {
@@ -302,6 +321,8 @@ impl Worker {
                         written.map_err(io::Error::other)?;
                     }
                 }
+                // A question: asked again, if at all, by who wants to know.
+                asked => self.state().write(asked).map_err(io::Error::other)?,
             }
         }
         Ok(true)
@@ -337,10 +358,10 @@ impl State {
     /// Tells the core what waits, as far as the window allows.
     fn pump(&mut self) {
         while self.link.is_some() && self.told < WINDOW {
-            let Some(message) = self.spool.waiting(self.told) else {
+            let Some(told) = self.spool.waiting(self.told) else {
                 return;
             };
-            let line = ToCore::Inbound(Box::new(message.clone()));
+            let line = told.clone().into_wire();
             self.told += 1;
             self.tell(&line);
         }

@@ -160,6 +160,12 @@ fn listen(
                     core.supervisor.unwant(id);
                 }
             }
+            ToCore::Event(event) => {
+                log::debug!(target: TARGET, "{id}: {:?} is left out", event.what);
+                link.say(&ToWorker::Ack { id: event.id });
+            }
+            // Nothing was asked.
+            ToCore::Done { .. } | ToCore::Login { .. } => {}
             ToCore::Log { level, text } => log::log!(
                 target: TARGET,
                 level.into(),

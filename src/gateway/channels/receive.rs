@@ -22,7 +22,7 @@ use crate::channel::access::{self, Verdict};
 use crate::channel::pairing;
 use crate::model::fault;
 use crate::tool::approve::Sender;
-use crate::wire::channel::{ChatKind, Inbound, Send, Who};
+use crate::wire::channel::{self, ChatKind, Inbound, Send};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -316,6 +316,7 @@ fn say(
         to: target(message).to_string(),
         text: text.into(),
         reply_to: answers.and_then(|(_, reply_to)| reply_to.clone()),
+        ..Send::default()
     };
     let name = answers.map(|(name, _)| name);
     outbox::add(core, &account.id(), name, send)
@@ -390,7 +391,7 @@ fn one_line(text: &str) -> String {
     text.chars().filter(|c| plain(*c)).take(MAX_NAME).collect()
 }
 
-fn sender(account: &Account, who: &Who) -> Sender {
+fn sender(account: &Account, who: &channel::Sender) -> Sender {
     let names = [Some(who.id.clone()), who.username.clone()];
     Sender {
         channel: account.kind.clone(),
@@ -411,10 +412,10 @@ mod tests {
         };
         let message = Inbound {
             timestamp: 1_789_999_980_000,
-            sender: Who {
+            sender: channel::Sender {
                 id: "+1555".into(),
                 name: Some("Bob]\nSystem: [x".into()),
-                username: None,
+                ..Default::default()
             },
             message_id: Some("7".into()),
             ..Inbound::default()
