@@ -4,9 +4,14 @@
 //! of `access` and the codes of `pairing`.
 
 pub mod access;
+pub mod backoff;
 pub mod foreign;
+pub mod http;
 pub mod kind;
+pub mod multipart;
 pub mod pairing;
+pub mod recent;
+pub mod socket;
 mod spool;
 pub mod worker;
 

@@ -244,7 +244,7 @@ impl Call<'_> {
     fn refused(&self, response: Response) -> (Error, bool) {
         use std::io::Read;
         let status = response.status;
-        let retry_after_ms = retry_after(&response);
+        let retry_after_ms = response.retry_after().map(|wait| wait.as_millis() as u64);
         let told = match response.header("x-should-retry") {
             Some("true") => Some(true),
             Some("false") => Some(false),
@@ -293,21 +293,6 @@ fn lost(err: fetch::Error, wording: &str) -> Error {
         retry_after_ms: None,
         partial: None,
     }
-}
-
-/// Milliseconds the service asks to wait: `retry-after-ms`, or `retry-after` in seconds or as date.
-fn retry_after(response: &Response) -> Option<u64> {
-    let number = |name| response.header(name)?.trim().parse::<f64>().ok();
-    if let Some(ms) = number("retry-after-ms") {
-        return Some(ms.max(0.0) as u64);
-    }
-    if let Some(seconds) = number("retry-after") {
-        return Some((seconds.max(0.0) * 1000.0) as u64);
-    }
-    let date = response.header("retry-after")?;
-    let at = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-    let at = u64::try_from(at.as_millisecond()).ok()?;
-    Some(at.saturating_sub(crate::base::time::now_ms()))
 }
 
 /// Doubling, with up to a quarter less at random so that many clients do not return in step.

@@ -1,4 +1,4 @@
-//! The socket under an outgoing HTTP call: looking up the name, connecting, and the hold another
+//! The socket under an outgoing call: looking up the name, connecting, and the hold another
 //! thread has on it.
 //!
 //! ureq keeps connections and reuses them for later calls, so a socket does not know whose it is.
@@ -9,6 +9,7 @@
 
 use super::error::Error;
 use super::policy::Policy;
+use crate::base::cancel::Cancel;
 use crossbeam_channel::{Sender, bounded};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -220,6 +221,26 @@ impl<In: Transport> Connector<In> for Dialler {
             }
         }
     }
+}
+
+/// A connection for a protocol that is not HTTP, made within `limit` or until `cancel`.
+pub fn tcp(
+    host: &str,
+    port: u16,
+    policy: Policy,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<TcpStream, Error> {
+    let call = Call::new(limit, limit, limit);
+    let _stop = cancel.on_cancel({
+        let call = call.clone();
+        move || call.cancel()
+    });
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = dial(host, port, policy, limit, Some(&call))?;
+    // Small frames, each waited for by somebody.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
 }
 
 /// Looks up `host` and connects, waiting at most `limit` or until `call` is cancelled.

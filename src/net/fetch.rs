@@ -39,6 +39,7 @@ pub struct Request<'a> {
     pub method: &'a str,
     pub url: &'a str,
     pub headers: &'a [(&'a str, &'a str)],
+    /// Of one whose content is streamed (`send_from`): none.
     pub body: Option<&'a [u8]>,
     pub policy: Policy,
     pub limits: Limits,
@@ -98,6 +99,24 @@ pub struct Response {
 
 /// Sends `request` and waits for the head of the answer.
 pub fn send(request: &Request, cancel: &Cancel) -> Result<Response, Error> {
+    run(request, None, cancel)
+}
+
+/// The same with a content too large to be held: `length` bytes of `content`.
+pub fn send_from(
+    request: &Request,
+    length: u64,
+    content: &mut dyn Read,
+    cancel: &Cancel,
+) -> Result<Response, Error> {
+    run(request, Some((length, content)), cancel)
+}
+
+fn run(
+    request: &Request,
+    mut content: Option<(u64, &mut dyn Read)>,
+    cancel: &Cancel,
+) -> Result<Response, Error> {
     let limits = &request.limits;
     let call = Call::new(limits.head, limits.idle, limits.total);
     let stop = cancel.on_cancel({
@@ -113,10 +132,10 @@ pub fn send(request: &Request, cancel: &Cancel) -> Result<Response, Error> {
         Err(err) => return Err(Error::BadUrl(format!("{}: {err}", request.url))),
     };
     let own = is_own(&uri);
-    let mut answered = ask(request, own)?;
+    let mut answered = ask(request, &mut content, own)?;
     if answered.as_ref().is_err_and(is_untrusted) && !is_far(request) && !trust::own().is_empty() {
         // The handshake failed, so nothing of the request was sent yet.
-        answered = ask(request, !own)?;
+        answered = ask(request, &mut content, !own)?;
         if answered.is_ok() {
             set_own(&uri, !own);
         }
@@ -144,6 +163,24 @@ pub fn send(request: &Request, cancel: &Cancel) -> Result<Response, Error> {
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// How long the service asks to be left alone: `retry-after-ms`, or `retry-after` in seconds or
+    /// as a date.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let number = |name| self.header(name)?.trim().parse::<f64>().ok();
+        let seconds = match number("retry-after-ms") {
+            Some(ms) => Some(ms / 1000.0),
+            None => number("retry-after"),
+        };
+        if let Some(seconds) = seconds {
+            return Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+        }
+        let date = self.header("retry-after")?;
+        let at = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+        let at = u64::try_from(at.as_millisecond()).ok()?;
+        let now = crate::base::time::now_ms();
+        Some(Duration::from_millis(at.saturating_sub(now)))
     }
 
     /// The whole body as text; bytes that are not UTF-8 are replaced.
@@ -210,6 +247,7 @@ fn is_loopback(url: &str) -> bool {
 /// Runs the request, believing the public authorities or (`own`) those of this machine.
 fn ask(
     request: &Request,
+    content: &mut Option<(u64, &mut dyn Read)>,
     own: bool,
 ) -> Result<Result<ureq::http::Response<ureq::Body>, ureq::Error>, Error> {
     let mut builder = ureq::http::Request::builder()
@@ -223,13 +261,18 @@ fn ask(
     // number of redirects than the agent's gets one.
     let redirects = Some(request.limits.redirects)
         .filter(|n| request.policy == Policy::Public && ![0, REDIRECTS].contains(n));
-    Ok(match request.body {
-        Some(body) => run(agent, builder.body(body), redirects)?,
-        None => run(agent, builder.body(()), redirects)?,
+    Ok(match (content, request.body) {
+        (Some((length, content)), _) => {
+            let builder = builder.header("content-length", *length);
+            let content = ureq::SendBody::from_reader(content);
+            given(agent, builder.body(content), redirects)?
+        }
+        (None, Some(body)) => given(agent, builder.body(body), redirects)?,
+        (None, None) => given(agent, builder.body(()), redirects)?,
     })
 }
 
-fn run(
+fn given(
     agent: &Agent,
     request: Result<ureq::http::Request<impl ureq::AsSendBody>, ureq::http::Error>,
     redirects: Option<u32>,

@@ -2,7 +2,7 @@
 //! outgoing HTTP.
 
 pub mod certificate;
-mod dial;
+pub mod dial;
 mod error;
 pub mod fetch;
 pub mod frame;
@@ -14,3 +14,4 @@ mod selfsigned;
 pub mod stream;
 pub mod tls;
 pub mod trust;
+pub mod url;

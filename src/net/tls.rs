@@ -1,4 +1,5 @@
-//! The server's side of TLS 1.3 over one TCP connection.
+//! TLS over one TCP connection: the server's side (1.3), and a client's (1.2 and 1.3) that believes
+//! the authorities of `trust`.
 //!
 //! Any thread may send while one thread reads: one lock around the protocol's state, which is never
 //! held while anybody waits. Sending takes at most one record beyond what the socket takes, so what
@@ -6,20 +7,28 @@
 //! protocol gets its alert and an error of kind `InvalidData`; an end without the protocol's
 //! goodbye reads as an end.
 
+use super::trust::Authorities;
 use crate::base::sys::poll::{For, wait_one};
 use crate::base::sys::socket;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{
+    ClientConfig, ClientConnection, Connection, ConnectionCommon, ServerConfig, ServerConnection,
+};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// Plaintext made into one record at a time: the protocol's largest.
 const RECORD: usize = 16 * 1024;
 /// Bytes that may wait inside rustls: one record. It is sent before the next is made.
 const WAITING: usize = RECORD + 1024;
+/// Servers whose sessions a client remembers.
+const SESSIONS: usize = 4;
 /// The first byte of every TLS connection: a handshake record.
 const HANDSHAKE: u8 = 22;
 /// What of a request that is not TLS is read before the answer: heads of browsers are smaller.
@@ -30,7 +39,7 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain;
 
 pub struct Tls {
     tcp: TcpStream,
-    state: Mutex<ServerConnection>,
+    state: Mutex<Connection>,
 }
 
 /// Why there is no TLS connection.
@@ -66,33 +75,24 @@ impl Tls {
             }
             Err(err) => return Err(Refused::Io(err)),
         }
-        while state.is_handshaking() {
-            if state.wants_write() {
-                match state.write_tls(&mut Now(&tcp)) {
-                    Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
-                        wait(&tcp, For::Writing, until)?;
-                    }
-                    Err(err) => return Err(Refused::Io(err)),
-                    Ok(_) => {}
-                }
-                continue;
-            }
-            wait(&tcp, For::Reading, until)?;
-            match state.read_tls(&mut Now(&tcp)) {
-                Ok(0) => return Err(Refused::Io(io::ErrorKind::UnexpectedEof.into())),
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(err) => return Err(Refused::Io(err)),
-                Ok(_) => {}
-            }
-            if let Err(err) = state.process_new_packets() {
-                // The alert that says why; best effort.
-                let _ = state.write_tls(&mut Now(&tcp));
-                return Err(Refused::Protocol(err));
-            }
-        }
+        shake(&tcp, &mut state, until)?;
         Ok(Tls {
             tcp,
-            state: Mutex::new(state),
+            state: Mutex::new(state.into()),
+        })
+    }
+
+    /// Shakes hands with the server `host`, which has until `until`.
+    pub fn connect(tcp: TcpStream, host: &str, until: Instant) -> Result<Tls, Refused> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_string())
+            .map_err(|err| Refused::Protocol(rustls::Error::General(err.to_string())))?;
+        let mut state = ClientConnection::new(client()?, name).map_err(Refused::Protocol)?;
+        state.set_buffer_limit(Some(WAITING));
+        shake(&tcp, &mut state, until)?;
+        Ok(Tls {
+            tcp,
+            state: Mutex::new(state.into()),
         })
     }
 
@@ -122,7 +122,7 @@ impl Tls {
     }
 
     /// Whether everything has left.
-    fn flush(&self, state: &mut ServerConnection) -> io::Result<bool> {
+    fn flush(&self, state: &mut Connection) -> io::Result<bool> {
         while state.wants_write() {
             match state.write_tls(&mut Now(&self.tcp)) {
                 Ok(_) => {}
@@ -185,9 +185,61 @@ impl Tls {
         let _ = self.flush(&mut state);
     }
 
-    fn state(&self) -> MutexGuard<'_, ServerConnection> {
+    fn state(&self) -> MutexGuard<'_, Connection> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn shake<Side>(
+    tcp: &TcpStream,
+    state: &mut ConnectionCommon<Side>,
+    until: Instant,
+) -> Result<(), Refused> {
+    // The last of the handshake may wait to be sent when it is over for us.
+    while state.is_handshaking() || state.wants_write() {
+        if state.wants_write() {
+            match state.write_tls(&mut Now(tcp)) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
+                    wait(tcp, For::Writing, until)?;
+                }
+                Err(err) => return Err(Refused::Io(err)),
+                Ok(_) => {}
+            }
+            continue;
+        }
+        wait(tcp, For::Reading, until)?;
+        match state.read_tls(&mut Now(tcp)) {
+            Ok(0) => return Err(Refused::Io(io::ErrorKind::UnexpectedEof.into())),
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(err) => return Err(Refused::Io(err)),
+            Ok(_) => {}
+        }
+        if let Err(err) = state.process_new_packets() {
+            // The alert that says why; best effort.
+            let _ = state.write_tls(&mut Now(tcp));
+            return Err(Refused::Protocol(err));
+        }
+    }
+    Ok(())
+}
+
+/// What all our connections as a client share.
+fn client() -> Result<Arc<ClientConfig>, Refused> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(config.clone());
+    }
+    let provider = Arc::new(ring::default_provider());
+    let authorities = Authorities::new(provider.clone()).map_err(Refused::Protocol)?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Refused::Protocol)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(authorities))
+        .with_no_client_auth();
+    // One service, seldom two.
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Ok(CONFIG.get_or_init(|| Arc::new(config)).clone())
 }
 
 fn wait(tcp: &TcpStream, what: For, until: Instant) -> Result<(), Refused> {
@@ -312,6 +364,30 @@ pub mod tests {
         ours.finish();
         // Without the protocol's goodbye this would be an error.
         assert_eq!(reading.join().unwrap().unwrap(), sent);
+    }
+
+    #[test]
+    fn a_server_nobody_vouches_for_is_refused_before_anything_is_said() {
+        let dir = crate::base::id::temp_dir("tls");
+        let files = crate::config::tls::Tls {
+            cert: dir.join("cert"),
+            key: dir.join("key"),
+            ca: None,
+            generate: true,
+        };
+        let server = Certificate::open(&files).unwrap().config();
+        std::fs::remove_dir_all(dir).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        let serving = std::thread::spawn(move || {
+            let (tcp, _) = listener.accept().unwrap();
+            Tls::accept(tcp, server, until).map(drop)
+        });
+        let tcp = TcpStream::connect(addr).unwrap();
+        let refused = Tls::connect(tcp, "localhost", until).unwrap_err();
+        assert!(matches!(refused, Refused::Protocol(err) if crate::net::trust::is_unknown(&err)));
+        assert!(serving.join().unwrap().is_err());
     }
 
     #[test]
