@@ -8,6 +8,7 @@ use crate::harness::skip;
 use openclaw::agent::command::{self, Needs};
 use openclaw::base::cmdline::{Command, mdoc};
 use openclaw::config::keys::{self, kind::Key, kind::Kind};
+use openclaw::gateway::methods::{Scope, TABLE};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -105,6 +106,30 @@ fn refresh(text: &str) -> String {
     out
 }
 
+/// The protocol's methods, by what a caller must be allowed.
+fn methods() -> String {
+    let mut out = String::from(".Bl -tag -width Ds\n");
+    for (scope, right) in [
+        (Scope::Read, "Ql operator.read No or Ql operator.write"),
+        (Scope::Write, "Ql operator.write"),
+        (Scope::Approvals, "Ql operator.approvals"),
+        (Scope::Pairing, "Ql operator.pairing"),
+        (Scope::Admin, "Ql operator.admin"),
+        (Scope::Node, "No the role Ql node"),
+    ] {
+        let _ = writeln!(out, ".It {right}");
+        let rows = TABLE.iter().filter(|row| row.scope == scope);
+        let mut names: Vec<&str> = rows.clone().map(|row| row.name).collect();
+        names.sort_unstable();
+        for name in &names {
+            let comma = if Some(name) == names.last() { "." } else { "," };
+            let _ = writeln!(out, ".Cm {name} {comma}");
+        }
+    }
+    out.push_str(".El\n");
+    out
+}
+
 fn chat_commands() -> String {
     let mut out = String::new();
     for row in command::TABLE {
@@ -139,6 +164,9 @@ fn chat_commands() -> String {
 fn generate(what: &str) -> String {
     if what == "keys" {
         return config_keys();
+    }
+    if what == "methods" {
+        return methods();
     }
     if what == "chat" {
         return chat_commands();

@@ -1,10 +1,18 @@
-//! The environment a process sees: the real one, then `.env` of the current folder, then `.env` of
-//! the state folder, then the config's `env` block. First found wins. The process environment
+//! The environment a process sees: the real one, then the credentials a service manager handed over
+//! as files, then `.env` of the current folder, then `.env` of the state folder, then the config's
+//! `env` block. First found wins. The process environment
 //! itself is never changed, so no child inherits what was read from a file.
 
 use super::dotenv;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// systemd puts this and `_` before the names of a folder's files: `LoadCredential=env:FOLDER`.
+const FOLDER_PREFIX: &str = "env_";
+/// More than any set of keys, and than any key is long.
+const MAX_CREDENTIALS: usize = 64;
+const MAX_CREDENTIAL: u64 = 64 * 1024;
 
 #[derive(Clone, Default)]
 pub struct Env {
@@ -32,6 +40,9 @@ impl Env {
     /// The process environment with `.env` of the current folder and of the state folder below it.
     /// The state folder is looked up with the former, as a `.env` there may name it.
     pub fn with_dotenv(mut self, cwd: &Path) -> Env {
+        if let Some(folder) = self.get("CREDENTIALS_DIRECTORY") {
+            self.push(credentials(Path::new(folder)));
+        }
         self.push(dotenv::read(&cwd.join(".env")));
         let state = super::Paths::resolve(&self, None).state;
         if state != cwd {
@@ -96,6 +107,38 @@ impl std::fmt::Debug for Env {
     }
 }
 
+/// The files of systemd's `$CREDENTIALS_DIRECTORY` that are named as variables are; the newline that
+/// an editor leaves at the end is none of the secret.
+fn credentials(folder: &Path) -> BTreeMap<String, String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        log::warn!("CREDENTIALS_DIRECTORY: {} is no folder", folder.display());
+        return BTreeMap::new();
+    };
+    let read = |path: &Path| {
+        let mut text = String::new();
+        let file = std::fs::File::open(path)?;
+        file.take(MAX_CREDENTIAL).read_to_string(&mut text)?;
+        Ok::<String, std::io::Error>(text.trim_end().to_string())
+    };
+    let mut found = BTreeMap::new();
+    for entry in entries.flatten().take(MAX_CREDENTIALS) {
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
+        let name = name.strip_prefix(FOLDER_PREFIX).unwrap_or(name);
+        let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        if name.is_empty() || !name.chars().all(letter) {
+            continue;
+        }
+        match read(&entry.path()) {
+            Ok(value) => {
+                found.insert(name.to_string(), value);
+            }
+            Err(err) => log::warn!("credential {name}: not read: {err}"),
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +161,31 @@ mod tests {
         assert_eq!(env.get("B"), Some("cwd"));
         assert_eq!(env.get("C"), Some("state"));
         assert_eq!((env.raw("E"), env.get("E")), (Some(""), None));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn credentials_of_the_service_manager_stand_below_the_real_environment() {
+        let dir = crate::base::id::temp_dir("credentials");
+        for (name, text) in [
+            ("env_GROQ_API_KEY", "k1\n"),
+            ("XAI_API_KEY", "k2"),
+            ("SET", "file"),
+            ("telegram.token", "no variable"),
+        ] {
+            std::fs::write(dir.join(name), text).unwrap();
+        }
+        let folder = dir.to_str().unwrap();
+        let pairs = [
+            ("HOME", "/h"),
+            ("SET", "real"),
+            ("CREDENTIALS_DIRECTORY", folder),
+        ];
+        let env = Env::from_pairs(&pairs).with_dotenv(Path::new("/"));
+        assert_eq!(env.get("GROQ_API_KEY"), Some("k1"));
+        assert_eq!(env.get("XAI_API_KEY"), Some("k2"));
+        assert_eq!(env.get("SET"), Some("real"));
+        assert_eq!(env.get("telegram.token"), None);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

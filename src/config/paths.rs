@@ -18,6 +18,18 @@ pub(super) const CONFIG_NAMES: [&str; 4] = [
     "moldbot.json",
 ];
 
+/// Home of the user a package runs the gateway as: its state lies there itself, and its sockets
+/// where that package's services make the folder. So `sudo -u openclaw -H openclaw status` asks the
+/// gateway of the system. A package that has other folders sets these when it builds.
+const SYSTEM_HOME: &str = match option_env!("OPENCLAW_SYSTEM_HOME") {
+    Some(path) => path,
+    None => "/var/lib/openclaw",
+};
+const SYSTEM_RUNTIME: &str = match option_env!("OPENCLAW_SYSTEM_RUNTIME") {
+    Some(path) => path,
+    None => "/run/openclaw",
+};
+
 #[derive(Clone, Debug, Default)]
 pub struct Paths {
     pub home: PathBuf,
@@ -34,6 +46,9 @@ pub struct Paths {
     /// Sockets: `$OPENCLAW_RUNTIME_DIR`, `$RUNTIME_DIRECTORY`,
     /// `$XDG_RUNTIME_DIR/openclaw[-profile]`, else `<state>/run`.
     pub runtime: PathBuf,
+    /// Socket of a tool runner that somebody else starts, mostly systemd and as another user:
+    /// `$OPENCLAW_EXEC_SOCKET`.
+    pub runner: Option<PathBuf>,
     /// Day logs: `/tmp/openclaw`, or a private folder where that one is not ours.
     pub logs: PathBuf,
 }
@@ -71,6 +86,9 @@ impl Paths {
                 state.join("agents/main/agent"),
             ),
             runtime: runtime(env, &home, &state, &suffix),
+            runner: env
+                .get("OPENCLAW_EXEC_SOCKET")
+                .map(|file| expand(file, &home)),
             logs: logs(&state),
             home,
             profile: named,
@@ -89,7 +107,10 @@ impl Paths {
 
     /// `~/.openclaw`, whatever the state folder is.
     pub fn shared(&self) -> PathBuf {
-        self.home.join(STATE_NAMES[0])
+        match self.state == self.home && is_system(&self.home) {
+            true => self.home.clone(),
+            false => self.home.join(STATE_NAMES[0]),
+        }
     }
 
     /// The device key, one for all profiles.
@@ -132,7 +153,8 @@ impl Paths {
     }
 
     pub fn exec_sock(&self) -> PathBuf {
-        self.runtime.join("exec.sock")
+        let own = || self.runtime.join("exec.sock");
+        self.runner.clone().unwrap_or_else(own)
     }
 
     /// What is ours alone: locks, journals, the local model.
@@ -174,7 +196,14 @@ fn default_state(home: &Path) -> PathBuf {
         .iter()
         .map(|name| home.join(name))
         .find(|dir| dir.is_dir())
-        .unwrap_or_else(|| home.join(STATE_NAMES[0]))
+        .unwrap_or_else(|| match is_system(home) {
+            true => home.to_path_buf(),
+            false => home.join(STATE_NAMES[0]),
+        })
+}
+
+fn is_system(home: &Path) -> bool {
+    home == Path::new(SYSTEM_HOME)
 }
 
 /// The first config file there is: in the given state folder, then in every known folder of HOME.
@@ -196,6 +225,9 @@ fn runtime(env: &Env, home: &Path, state: &Path, suffix: &str) -> PathBuf {
     // systemd lists several folders with colons; ours is the first.
     if let Some(dir) = env.get("RUNTIME_DIRECTORY") {
         return PathBuf::from(dir.split(':').next().unwrap_or(dir));
+    }
+    if is_system(home) && state == home {
+        return PathBuf::from(SYSTEM_RUNTIME);
     }
     // Two state folders must not share sockets: only the one that belongs to the profile's name
     // may take the name in the user's runtime folder.
@@ -286,6 +318,26 @@ mod tests {
         assert_eq!(work.config, Path::new("/h/.openclaw-work/openclaw.json"));
         let unit = resolve(&[("HOME", "/h"), ("RUNTIME_DIRECTORY", "/run/a:/run/b")]);
         assert_eq!(unit.runtime, Path::new("/run/a"));
+    }
+
+    #[test]
+    fn the_user_of_a_package_has_the_state_in_the_home_folder() {
+        let paths = resolve(&[("HOME", "/var/lib/openclaw"), ("XDG_RUNTIME_DIR", "/r")]);
+        assert_eq!(paths.state, Path::new("/var/lib/openclaw"));
+        assert_eq!(paths.config, Path::new("/var/lib/openclaw/openclaw.json"));
+        assert_eq!(paths.exec_sock(), Path::new("/run/openclaw/exec.sock"));
+        assert_eq!(
+            paths.default_workspace(),
+            Path::new("/var/lib/openclaw/workspace")
+        );
+        let other = resolve(&[
+            ("HOME", "/var/lib/openclaw"),
+            ("OPENCLAW_STATE_DIR", "/srv/oc"),
+            ("OPENCLAW_EXEC_SOCKET", "/run/openclaw-exec.sock"),
+        ]);
+        assert_eq!(other.runtime, Path::new("/srv/oc/run"));
+        assert_eq!(other.shared(), Path::new("/var/lib/openclaw/.openclaw"));
+        assert_eq!(other.exec_sock(), Path::new("/run/openclaw-exec.sock"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod agent;
 mod ask;
+mod completion;
 mod config;
 mod logs;
 mod watch;
@@ -12,6 +13,7 @@ use crate::base::cmdline::Command;
 pub const SPECS: &[Command] = &[
     agent::SPEC,
     ask::CALL,
+    completion::SPEC,
     config::SPEC,
     logs::SPEC,
     ask::SESSIONS,
@@ -25,6 +27,7 @@ pub type Run = fn(&mut Context) -> Done;
 const ROWS: &[(&str, Run)] = &[
     ("agent", agent::run),
     ("call", ask::call),
+    ("completion", completion::run),
     ("config get", config::get),
     ("config set", config::set),
     ("config unset", config::unset),

@@ -139,7 +139,9 @@ fn start() -> Result<Started, Error> {
     core.supervisor.announce();
     let asker = Arc::downgrade(&core);
     core.agents.on_runner_needed(move || {
-        if let Some(core) = asker.upgrade() {
+        // One that systemd starts on its socket is none of our children.
+        let core = asker.upgrade();
+        if let Some(core) = core.filter(|core| core.config.paths().runner.is_none()) {
             core.supervisor.want_also(Worker {
                 id: spawn::EXEC_ID.into(),
                 argv: vec!["openclaw-exec".into()],

@@ -102,12 +102,17 @@ pub struct Spot<'a> {
     pub parent: Option<&'a str>,
 }
 
+/// Who said it stands a second time at the end of the line: scripts that watch a deployment look
+/// for it there, and the original passes over a key it does not know.
 pub fn message(spot: Spot, message: &Message) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
         message: &'a Message,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        role: Option<&'static str>,
     }
-    linked("message", spot, &Body { message })
+    let role = message.role();
+    linked("message", spot, &Body { message, role })
 }
 
 pub fn model_change(spot: Spot, provider: &str, model: &str) -> Vec<u8> {
@@ -227,7 +232,10 @@ mod tests {
                 header("s", Path::new("/w"), None),
                 "type version id timestamp cwd",
             ),
-            (message(spot, &user), "type id parentId timestamp message"),
+            (
+                message(spot, &user),
+                "type id parentId timestamp message role",
+            ),
             (
                 model_change(spot, "p", "m"),
                 "type id parentId timestamp provider modelId",

@@ -79,8 +79,12 @@ impl Listeners {
             (EXEC, paths.exec_sock()),
         ];
         for (name, path) in files {
-            // For one command no channel runs.
-            let wanted = name != WORKERS || !listen.embedded;
+            // For one command no channel runs; the socket of a runner that systemd starts is systemd's.
+            let wanted = match name {
+                WORKERS => !listen.embedded,
+                EXEC => paths.runner.is_none(),
+                _ => true,
+            };
             if wanted && !listeners.has(name) {
                 listeners.bind_unix(name, path)?;
             }

@@ -128,6 +128,15 @@ pub struct Cost {
 }
 
 impl Message {
+    pub fn role(&self) -> Option<&'static str> {
+        Some(match self {
+            Message::User(_) => "user",
+            Message::Assistant(_) => "assistant",
+            Message::ToolResult(_) => "toolResult",
+            Message::Other => return None,
+        })
+    }
+
     /// The sum of what `of` says of its blocks; a plain text counts its bytes.
     pub fn measure(&self, of: impl Fn(&Block) -> usize) -> usize {
         let blocks = match self {

@@ -4,10 +4,8 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::ROOT;
 use crate::base::atomic;
-use crate::base::cmdline::complete::{Shell, script};
+use crate::base::cmdline::complete::{SHELLS, Shell, script};
 use crate::base::cmdline::{Arg, Command, Flag, Kind};
-
-const SHELLS: &[&str] = &["bash", "fish", "zsh"];
 
 pub const SPEC: Command = Command {
     name: "completion",
@@ -34,7 +32,7 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     }
     let matches = &context.matches;
     let name = matches.text("shell").or(matches.arg(0)).unwrap_or("zsh");
-    let Some(shell) = shell(name) else {
+    let Some(shell) = Shell::named(name) else {
         return Err(Failure::said(format!(
             "error: option '-s, --shell <shell>' argument '{name}' is invalid. \
              Allowed choices are {}.",
@@ -44,19 +42,10 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     Ok(context.out.text(&script(&ROOT, shell))?)
 }
 
-fn shell(name: &str) -> Option<Shell> {
-    Some(match name {
-        "bash" => Shell::Bash,
-        "fish" => Shell::Fish,
-        "zsh" => Shell::Zsh,
-        _ => return None,
-    })
-}
-
 fn write_all(context: &mut Context) -> Result<(), Failure> {
     let dir = context.local.paths().state.join("completions");
     for name in SHELLS {
-        let Some(shell) = shell(name) else {
+        let Some(shell) = Shell::named(name) else {
             continue;
         };
         let path = dir.join(format!("openclaw.{name}"));

@@ -21,7 +21,7 @@ pub mod usage;
 pub mod wizard;
 
 pub use scope::Scope;
-pub use table::ADVERTISED;
+pub use table::{ADVERTISED, TABLE};
 
 use super::broadcast::{Client, Responder};
 use super::core::Core;

@@ -15,6 +15,20 @@ pub enum Shell {
     Zsh,
 }
 
+/// Their names as one types them.
+pub const SHELLS: &[&str] = &["bash", "fish", "zsh"];
+
+impl Shell {
+    pub fn named(name: &str) -> Option<Shell> {
+        Some(match name {
+            "bash" => Shell::Bash,
+            "fish" => Shell::Fish,
+            "zsh" => Shell::Zsh,
+            _ => return None,
+        })
+    }
+}
+
 pub fn script(root: &'static Command, shell: Shell) -> String {
     match shell {
         Shell::Bash => bash::script(root),
