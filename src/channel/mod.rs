@@ -5,9 +5,13 @@
 
 pub mod access;
 pub mod backoff;
+#[cfg(test)]
+mod fake_tests;
 pub mod foreign;
 pub mod http;
 pub mod kind;
+pub mod kinds;
+pub mod media;
 pub mod multipart;
 pub mod pairing;
 pub mod recent;
