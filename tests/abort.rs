@@ -1,6 +1,6 @@
 //! Stopping a turn: at once, everywhere, without a trace in what comes after.
 
-use crate::harness::model::Reply;
+use crate::harness::model::{Reply, asked};
 use crate::harness::{AT_ONCE, Gateway, Ws};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ fn a_stop_reaches_the_provider_within_a_tenth_of_a_second() {
     let mut ws = gateway.connect();
     start(&mut ws, "a1");
     ws.event_where("chat", |p| p["state"] == "delta");
-    let asked = Instant::now();
+    let then = Instant::now();
     let answer = ws
         .call("chat.abort", json!({"sessionKey": MAIN, "runId": "a1"}))
         .unwrap();
@@ -28,7 +28,7 @@ fn a_stop_reaches_the_provider_within_a_tenth_of_a_second() {
         json!({"ok": true, "aborted": true, "runIds": ["a1"]})
     );
     let closed = gateway.model().wait_hung_up();
-    let took = closed.saturating_duration_since(asked);
+    let took = closed.saturating_duration_since(then);
     assert!(took < AT_ONCE, "{took:?}");
     let told = ws.event_where("chat", |p| p["state"] == "aborted");
     assert_eq!(told["payload"]["stopReason"], "rpc");
@@ -45,6 +45,25 @@ fn a_stop_reaches_the_provider_within_a_tenth_of_a_second() {
     ws.event_where("chat", |p| p["state"] == "final");
     let request = gateway.model().requests().remove(1);
     assert_eq!(request["messages"].as_array().unwrap().len(), 2);
+    // The model is told once that there was one, and people are not shown that.
+    let said = asked(&request);
+    assert!(
+        said.starts_with("The run before this message was stopped"),
+        "{said}"
+    );
+    start(&mut ws, "a3");
+    ws.event_where("chat", |p| p["state"] == "final");
+    let said = asked(&gateway.model().requests()[2]);
+    assert!(said.starts_with('['), "{said}");
+    let history = ws
+        .call("chat.history", json!({"sessionKey": MAIN}))
+        .unwrap();
+    let shown = history["messages"].as_array().unwrap().iter();
+    let shown: Vec<&Value> = shown
+        .filter(|message| message["role"] == "user")
+        .map(|message| &message["content"][0]["text"])
+        .collect();
+    assert!(shown.iter().all(|text| *text == "go on"), "{shown:?}");
 }
 
 #[test]

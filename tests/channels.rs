@@ -89,7 +89,7 @@ fn own(to: &str, text: &str) -> (String, String) {
 
 #[test]
 fn a_stranger_is_told_a_code_and_is_answered_once_it_is_approved() {
-    let Some(post) = Post::open(json!({})) else {
+    let Some(post) = Post::open(json!({"responsePrefix": "{identity.name}, {model}:"})) else {
         return;
     };
     post.write("ann: hello");
@@ -126,7 +126,7 @@ fn a_stranger_is_told_a_code_and_is_answered_once_it_is_approved() {
     post.gateway.model().say(&["Hello, Ann."]);
     post.write("ann: and now?");
     let told = post.wait_answers(2);
-    assert_eq!(told[1..], [own("ann", "Hello, Ann.")]);
+    assert_eq!(told[1..], [own("ann", "Assistant, fake-1: Hello, Ann.")]);
     let asked = crate::harness::model::asked(&post.gateway.model().wait_request(1));
     assert!(asked.starts_with("[File Ann id:ann 20"), "{asked}");
     assert!(asked.contains(" UTC] and now?\n[message_id: "), "{asked}");

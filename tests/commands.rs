@@ -235,6 +235,16 @@ fn help_lists_commands_and_skills_and_a_skill_is_a_command() {
     ask(&mut ws, "h9", "/no_such_command at all");
     assert!(asked(&gateway.model().wait_request(2)).contains("/no_such_command at all"));
     assert!(ask(&mut ws, "h7", "/compact").starts_with("⚙️ "));
+    // The footer is people's: the conversation does not keep it.
+    assert_eq!(ask(&mut ws, "h10", "/usage full"), "⚙️ Usage: full.");
+    let said = ask(&mut ws, "h11", "hello");
+    let footer = "\nUsage: 100 in / 10 out · session agent:main:main";
+    assert!(said.ends_with(footer), "{said}");
+    assert!(
+        !history(&mut ws)
+            .iter()
+            .any(|m| m.to_string().contains("Usage: 100"))
+    );
 }
 
 #[test]

@@ -14,6 +14,19 @@ pub enum Verdict {
 /// Services whose rules for direct chats are in a block of their own.
 const BY_DM_BLOCK: [&str; 4] = ["discord", "googlechat", "slack", "matrix"];
 
+/// Names of channels, where one may stand before an id.
+const CHANNELS: [&str; 9] = [
+    "telegram",
+    "whatsapp",
+    "discord",
+    "googlechat",
+    "slack",
+    "signal",
+    "imessage",
+    "irc",
+    "webchat",
+];
+
 /// What may stand before an id in a list, besides the name of the kind.
 const PREFIXES: &[(&str, &[&str])] = &[
     ("telegram", &["tg"]),
@@ -48,6 +61,37 @@ pub fn direct(kind: &str, account: &Value, sender: &str, paired: &[String]) -> V
         // A word nobody knows lets nobody in.
         _ => Verdict::Refused,
     }
+}
+
+/// Who commands the agent here: the owners that are named for all channels or this one, else those
+/// the account lets in by name.
+pub fn owners(kind: &str, owners: &Value, account: Option<&Value>) -> Vec<String> {
+    let list = |list: &Value| -> Vec<String> {
+        let entries = list.as_array().into_iter().flatten().filter_map(entry);
+        entries.filter(|entry| entry != "*").collect()
+    };
+    let named: Vec<String> = list(owners)
+        .into_iter()
+        .filter_map(|owner| match owner.split_once(':') {
+            // An id may have a colon of its own.
+            Some((channel, id)) if CHANNELS.contains(&channel) => {
+                (channel == kind).then(|| id.trim().to_string())
+            }
+            _ => Some(owner),
+        })
+        .collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let Some(account) = account else {
+        return named;
+    };
+    let rules = match BY_DM_BLOCK.contains(&kind) {
+        true => &account["dm"],
+        false => account,
+    };
+    let entries = list(&rules["allowFrom"]).into_iter();
+    entries.map(|entry| stored(kind, &entry)).collect()
 }
 
 fn entry(value: &Value) -> Option<String> {
@@ -131,6 +175,18 @@ mod tests {
         assert_eq!(of(open, "3"), Verdict::Welcome);
         assert_eq!(of(json!({"dmPolicy": "disabled"}), "7"), Verdict::Refused);
         assert_eq!(of(json!({"dmPolicy": "opne"}), "3"), Verdict::Refused);
+    }
+
+    #[test]
+    fn owners_are_named_for_all_channels_or_one_else_the_account_names_them() {
+        let account = json!({"allowFrom": ["*", "tg:1", 2], "dm": {"allowFrom": ["user:U1"]}});
+        let of = |kind, named: Value| owners(kind, &named, Some(&account));
+        assert_eq!(of("telegram", Value::Null), ["1", "2"]);
+        assert_eq!(of("slack", json!(["*"])), ["U1"]);
+        let named = json!(["whatsapp:+1555", "@ann:host"]);
+        assert_eq!(of("whatsapp", named.clone()), ["+1555", "@ann:host"]);
+        assert_eq!(of("matrix", named.clone()), ["@ann:host"]);
+        assert_eq!(owners("webchat", &Value::Null, None), [""; 0]);
     }
 
     #[test]

@@ -111,6 +111,8 @@ struct Progress {
     text: String,
     said_at: Option<Instant>,
     started_at: Option<u64>,
+    /// Below the last message.
+    footer: String,
     /// The terminal state has been told.
     told: bool,
 }
@@ -136,6 +138,11 @@ impl Run {
     /// Its end has been told: whoever heard of it may go on in the session.
     pub fn is_told(&self) -> bool {
         self.progress().told
+    }
+
+    /// What people are shown below its answer, and the conversation does not keep.
+    pub fn set_footer(&self, line: &str) {
+        self.progress().footer = line.into();
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -254,7 +261,11 @@ impl Runs {
             Event::Ended { .. } if run.kind == Kind::Heartbeat => {}
             Event::Ended { .. } => {
                 progress.told = true;
-                let text = std::mem::take(&mut progress.text);
+                let mut text = std::mem::take(&mut progress.text);
+                if !text.is_empty() && !progress.footer.is_empty() {
+                    text.push('\n');
+                    text.push_str(&progress.footer);
+                }
                 let message = (!text.is_empty()).then(|| Said::new(&text, ts));
                 chat(clients, run, seq, "final", message, None, None);
             }

@@ -20,8 +20,14 @@ const CHANNELS: &[&str] = &[
     "BlueBubbles",
 ];
 
+/// Before the first words after a run that was stopped.
+pub const RESUMED: &str = "The run before this message was stopped before it was done. Go on with care, or ask what still holds.";
+
 /// `text` without its envelope.
 pub fn strip(text: &str) -> &str {
+    let text = text
+        .strip_prefix(RESUMED)
+        .map_or(text, |rest| rest.trim_start_matches('\n'));
     let header = text
         .strip_prefix('[')
         .and_then(|rest| rest.split_once(']'))
@@ -121,6 +127,8 @@ mod tests {
         assert_eq!(strip("[Sat 2026-11-21 05:42 UTC] hi"), "hi");
         assert_eq!(strip("[x 2026-11-21T05:42Z]\nhi"), "hi");
         assert_eq!(strip("[Telegram Sam id:1] hi"), "hi");
+        let resumed = format!("{RESUMED}\n\n[Sat 2026-11-21 05:42 UTC] hi");
+        assert_eq!(strip(&resumed), "hi");
         for text in [
             "[note] hi",
             "[Telegram] hi",

@@ -10,7 +10,7 @@ mod archive;
 mod cache;
 mod conversation;
 mod entry;
-mod envelope;
+pub mod envelope;
 mod error;
 mod guard;
 pub mod history;

@@ -61,6 +61,8 @@ pub struct Sandbox {
     /// The agent's workspace when it works in another folder.
     pub apart: Option<PathBuf>,
     pub network: bool,
+    /// The level at which this sender's commands may leave it.
+    pub elevated: Option<&'static str>,
     /// The image, and what the working directory is called inside, when it is a container.
     pub container: Option<(String, String)>,
 }

@@ -173,8 +173,14 @@ pub fn sandbox(sandbox: &Sandbox) -> String {
         None => "confined by the kernel: they see the system's programs and the folders granted to them, not the user's other files.".to_string(),
         Some((image, workdir)) => format!("in a container (image {image}), where your working directory is {workdir}."),
     };
+    let elevated = match sandbox.elevated {
+        None => String::new(),
+        Some(level) => format!(
+            "\nThis sender may let commands leave the sandbox: exec with elevated=true runs on the host; the user switches it with /elevated on|off|ask|full.\nCurrent elevated level: {level} (ask: each command is approved first; full: none is)."
+        ),
+    };
     format!(
-        "## Sandbox\nYour commands run {how}\nThey and your file tools may write to your working directory.{apart} Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it."
+        "## Sandbox\nYour commands run {how}\nThey and your file tools may write to your working directory.{apart} Network for commands: {network}.\nIf a task needs more than that, say so; do not look for ways around it.{elevated}"
     )
 }
 

@@ -56,7 +56,7 @@ impl Channels {
         self.closing.load(Ordering::Acquire)
     }
 
-    fn account(&self, id: &str) -> Option<Account> {
+    pub fn account(&self, id: &str) -> Option<Account> {
         lock(&self.accounts).get(id).cloned()
     }
 

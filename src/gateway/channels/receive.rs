@@ -15,7 +15,6 @@ use super::accounts::Account;
 use super::inbox::Kept;
 use super::{lock, outbox};
 use crate::agent::inbound;
-use crate::agent::lane::MAIN;
 use crate::agent::route::{self, Peer, Place, Route};
 use crate::base::{id, time};
 use crate::channel::access::{self, Verdict};
@@ -261,20 +260,7 @@ fn turn(core: &Arc<Core>, account: &Account, route: &Route, kept: Kept) {
         core,
         Start {
             agent_id: route.agent.clone(),
-            session_id,
-            listed: true,
-            text,
-            images: Vec::new(),
-            thinking: None,
-            hints: Default::default(),
-            model: None,
-            extra: None,
             channel: Some(account.kind.clone()),
-            timeout: turns::default_timeout(&config),
-            api: turns::Api::default(),
-            lane: MAIN.into(),
-            run,
-            accept: Box::new(|| {}),
             finish: Box::new(move |ending, _| {
                 if shared.channels.is_closing() {
                     // Not answered: the next core begins it again.
@@ -283,6 +269,7 @@ fn turn(core: &Arc<Core>, account: &Account, route: &Route, kept: Kept) {
                 finish(&shared, &account, kept, &replies(&ending));
                 wake(&shared, &key);
             }),
+            ..Start::new(core, run, session_id, text)
         },
     );
 }

@@ -15,6 +15,8 @@ use crate::tool::confine;
 use crate::wire::version;
 
 const MINUTE: u64 = 60_000;
+/// How a key is called that is no subscription's.
+const API_KEY: &str = "api-key";
 
 /// The card of the session under a canonical key; `with_time` for those who have no clock.
 pub fn of(core: &Core, key: &str, with_time: bool) -> String {
@@ -33,7 +35,9 @@ pub fn of(core: &Core, key: &str, with_time: bool) -> String {
     if with_time {
         lines.push(clock(&config));
     }
-    let secret = chain.as_ref().and_then(|chain| secret(core, &agent, chain));
+    let secret = chain
+        .as_ref()
+        .and_then(|chain| secret(core, &agent, chain, 0));
     lines.push(match &secret {
         Some(secret) => format!("🧠 Model: {model} · 🔑 {secret}"),
         None => format!("🧠 Model: {model}"),
@@ -48,7 +52,7 @@ pub fn of(core: &Core, key: &str, with_time: bool) -> String {
             short(input),
             short(output)
         ));
-        let own = target.filter(|_| secret.as_ref().is_some_and(|s| s.starts_with("api-key")));
+        let own = target.filter(|_| secret.as_ref().is_some_and(|s| s.starts_with(API_KEY)));
         lines.extend(own.and_then(|target| cost(target, input, output)));
     }
     lines.push(context(&config, &agent, &entry, target));
@@ -87,11 +91,14 @@ fn clock(config: &Snapshot) -> String {
 }
 
 /// The kind of the key that would be used, enough of it to recognise it, and where it is from.
-fn secret(core: &Core, agent: &str, chain: &Chain) -> Option<String> {
-    let key = chain.targets[0].key.as_ref()?;
+fn secret(core: &Core, agent: &str, chain: &Chain, at: usize) -> Option<String> {
+    let key = chain.targets[at].key.as_ref()?;
     let masked = credential::masked(key).replace("...", "…");
-    Some(match chain.source(0)? {
+    Some(match chain.source(at)? {
         Source::Config => format!("api-key {masked} (models.json)"),
+        Source::Env(name) if name.contains("OAUTH_TOKEN") => {
+            format!("oauth {masked} (env: {name})")
+        }
         Source::Env(name) => format!("api-key {masked} (env: {name})"),
         Source::Profile(id) => {
             let paths = core.config.paths();
@@ -102,13 +109,18 @@ fn secret(core: &Core, agent: &str, chain: &Chain) -> Option<String> {
     })
 }
 
+/// Whether each token of the candidate is paid for.
+pub fn is_metered(core: &Core, agent: &str, chain: &Chain, at: usize) -> bool {
+    secret(core, agent, chain, at).is_some_and(|secret| secret.starts_with(API_KEY))
+}
+
 fn cost(target: &Target, input: u64, output: u64) -> Option<String> {
     let [per_input, per_output, ..] = target.cost;
     let dollars = (input as f64 * per_input + output as f64 * per_output) / 1e6;
     (dollars > 0.0).then(|| format!("💵 Cost: {}", money(dollars)))
 }
 
-pub(super) fn money(dollars: f64) -> String {
+pub fn money(dollars: f64) -> String {
     match dollars {
         d if d >= 0.01 || d == 0.0 => format!("${d:.2}"),
         d => format!("${d:.4}"),
@@ -189,7 +201,7 @@ fn age(at: u64) -> String {
 }
 
 /// `950`, `1.2k`, `128k`, `1.0m`.
-fn short(tokens: u64) -> String {
+pub fn short(tokens: u64) -> String {
     let thousands = tokens as f64 / 1000.0;
     match tokens {
         0..1000 => tokens.to_string(),

@@ -296,25 +296,16 @@ fn turn(job: Job, flight: Flight) {
         job,
         flight,
     };
+    let text = prompt(&config, &isolated.job, &message);
     turns::start(
         &core,
         Start {
-            text: prompt(&config, &isolated.job, &message),
-            run,
-            agent_id: agent,
-            session_id,
-            listed: true,
-            images: Vec::new(),
             thinking: thinking.as_deref().and_then(inbound::thinking_level),
             model,
-            extra: None,
-            hints: Default::default(),
-            api: turns::Api::default(),
-            channel: None,
             timeout,
             lane: CRON.into(),
-            accept: Box::new(|| {}),
             finish: Box::new(move |ending, begun| isolated.finish(ending, begun)),
+            ..Start::new(&core, run, session_id, text)
         },
     );
 }

@@ -210,7 +210,6 @@ impl Visible {
 
 impl Plan {
     fn start(self, core: &Arc<Core>, done: Done) {
-        let config = core.config.current();
         // Where acknowledgements are shown, too, it is a chat like any other.
         let kind = match self.visible.ok {
             true => Kind::Agent,
@@ -227,25 +226,14 @@ impl Plan {
             }
         };
         let shared = core.clone();
+        let start = Start::new(core, run.clone(), session_id, self.prompt());
         turns::start(
             core,
             Start {
                 agent_id: self.agent.clone(),
-                session_id,
-                listed: true,
-                text: self.prompt(),
-                images: Vec::new(),
-                thinking: None,
                 model: self.beat.model.clone(),
-                extra: None,
-                channel: None,
-                timeout: turns::default_timeout(&config),
-                hints: Default::default(),
-                api: turns::Api::default(),
-                lane: MAIN.into(),
-                run: run.clone(),
-                accept: Box::new(|| {}),
                 finish: Box::new(move |ending, _| done(self.finish(&shared, &run, ending))),
+                ..start
             },
         );
     }

@@ -1,13 +1,13 @@
 //! `boot-md`: when the gateway starts the agent does what its `BOOT.md` says, in its main session.
 
 use super::{Core, Event};
+use crate::agent::inbound;
 use crate::agent::workspace;
-use crate::agent::{inbound, lane};
 use crate::base::id;
 use crate::config::{Snapshot, sandbox};
 use crate::gateway::runs::{self, Kind};
 use crate::gateway::sessions::{self, Touch};
-use crate::gateway::turns::{self, Api, Start};
+use crate::gateway::turns::{self, Start};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -49,25 +49,11 @@ pub fn run(core: &Arc<Core>, config: &Arc<Snapshot>, event: &Event) -> Result<()
     turns::start(
         core,
         Start {
-            run,
-            agent_id: event.agent.clone(),
-            session_id,
-            listed: true,
-            text,
-            images: Vec::new(),
-            thinking: None,
-            hints: Default::default(),
-            model: None,
-            extra: None,
-            channel: None,
-            timeout: turns::default_timeout(config),
-            lane: lane::MAIN.into(),
-            api: Api::default(),
-            accept: Box::new(|| {}),
             finish: Box::new(|ending, _| match ending {
                 Ok(_) => log::info!(target: "hooks", "boot-md: done"),
                 Err(why) => log::warn!(target: "hooks", "boot-md: {why}"),
             }),
+            ..Start::new(core, run, session_id, text)
         },
     );
     Ok(())

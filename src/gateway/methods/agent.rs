@@ -107,21 +107,19 @@ fn try_start(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     };
     let config = core.config.current();
     let zone = config.config.agents.defaults.user_timezone.as_deref();
+    let text = match core.listen.embedded {
+        // As the original's turn without a gateway: the words alone.
+        true => params.message,
+        false => inbound::stamped(&params.message, now_ms(), zone),
+    };
     let (accepter, closer, keeper) = (responder.clone(), responder, core.clone());
     turns::start(
         core,
         Start {
             agent_id: place.agent_id,
-            session_id,
             listed: place.listed,
-            text: match core.listen.embedded {
-                // As the original's turn without a gateway: the words alone.
-                true => params.message,
-                false => inbound::stamped(&params.message, now_ms(), zone),
-            },
             images,
             thinking: params.thinking.as_deref().and_then(inbound::thinking_level),
-            model: None,
             extra: params.extra_system_prompt,
             channel: params.channel.filter(|c| c != "last"),
             timeout: match params.timeout {
@@ -129,10 +127,7 @@ fn try_start(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
                 Some(0) => turns::NO_LIMIT,
                 Some(seconds) => Duration::from_secs(seconds).min(turns::NO_LIMIT),
             },
-            hints: Default::default(),
-            api: turns::Api::default(),
             lane: params.lane.unwrap_or_default(),
-            run,
             accept: Box::new(move || accept(&accepter, &stored)),
             finish: Box::new(move |ending, accepted| {
                 if accepted {
@@ -144,6 +139,7 @@ fn try_start(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
                     closer.error(&RpcError::unavailable(why));
                 }
             }),
+            ..Start::new(core, run, session_id, text)
         },
     );
     Ok(Answer::Later)

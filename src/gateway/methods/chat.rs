@@ -152,25 +152,16 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     let zone = config.config.agents.defaults.user_timezone.clone();
     let now = crate::base::time::now_ms();
     let stamped = inbound::stamped(&words.text, now, zone.as_deref());
+    let text = inbound::with_message_id(&stamped, id);
     let (accepter, closer) = (call.responder(), call.responder());
     let (accepted_id, ended_id, keeper) = (id.to_string(), id.to_string(), core.clone());
     turns::start(
         core,
         Start {
-            agent_id: store.agent_of(&key),
-            session_id,
-            listed: true,
-            text: inbound::with_message_id(&stamped, id),
             images,
             thinking: words.thinking,
             hints: words.hints,
-            model: None,
-            extra: None,
             channel: Some(CHANNEL.into()),
-            timeout: turns::default_timeout(&config),
-            api: turns::Api::default(),
-            lane: crate::agent::lane::MAIN.into(),
-            run,
             accept: Box::new(move || {
                 accepter.ok(&Sent {
                     run_id: &accepted_id,
@@ -191,6 +182,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
                     None => closer.ok(&payload),
                 }
             }),
+            ..Start::new(core, run, session_id, text)
         },
     );
     Ok(Answer::Later)

@@ -356,26 +356,15 @@ fn begin(
     // Of several answered together the last decides.
     let hints = batch.items[batch.items.len() - 1].load.hints.clone();
     images.truncate(MAX_IMAGES);
-    let config = core.config.current();
     let kept: Vec<Spooled> = batch.items.into_iter().map(|item| item.load.kept).collect();
     let run_id = run.id.clone();
     turns::start(
         core,
         Start {
-            agent_id: core.agents.sessions.agent_of(&run.key),
-            session_id,
-            listed: true,
-            text: batch.text,
             images,
             thinking,
             hints,
-            model: None,
-            extra: None,
             channel: Some(channel),
-            timeout: turns::default_timeout(&config),
-            api: turns::Api::default(),
-            lane: crate::agent::lane::MAIN.into(),
-            run: run.clone(),
             accept: Box::new(move || kept.into_iter().for_each(Spooled::done)),
             finish: Box::new(move |ending, accepted| {
                 if let (Err(why), false) = (ending, accepted) {
@@ -383,6 +372,7 @@ fn begin(
                     log::error!("queued run {run_id} never began: {why}");
                 }
             }),
+            ..Start::new(core, run.clone(), session_id, batch.text)
         },
     );
     Ok(())

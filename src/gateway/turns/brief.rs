@@ -1,10 +1,12 @@
 //! What the system prompt of a run is made from.
 
 use super::Flight;
+use super::dress::account_id;
 use crate::agent::group;
 use crate::agent::prompt::{self, Inputs, Machine, Mode, Prompt, Sandbox};
 use crate::agent::workspace::{self, Injected};
 use crate::base::time::now_ms;
+use crate::channel::access;
 use crate::config::Snapshot;
 use crate::config::sandbox::{Access, Settings};
 use crate::gateway::models;
@@ -66,11 +68,32 @@ impl Brief<'_> {
             workspace_access: access.name(),
             apart: (access != Access::Write).then(|| flight.workspace.clone()),
             network: settings.network(),
+            elevated: tool::exec::elevated::open_to(
+                &self.config.value,
+                &flight.agent_id,
+                flight.run.sender.as_ref(),
+                self.entry.elevated_level.as_deref(),
+            ),
             container: tool::container::program(&settings, &self.config.env).map(|_| {
                 let image = tool::container::image(&settings);
                 (image, tool::container::workdir(&settings))
             }),
         })
+    }
+
+    /// Whose numbers these are: the owners of all commands, else who may write to the account.
+    fn owners(&self) -> Vec<String> {
+        let Some(kind) = self.flight.channel.as_deref() else {
+            return Vec::new();
+        };
+        let account = self
+            .flight
+            .core
+            .channels
+            .account(&account_id(kind, self.entry));
+        let section = account.map(|account| account.section);
+        let owners = &self.config.value["commands"]["ownerAllowFrom"];
+        access::owners(kind, owners, section.as_ref())
     }
 
     fn with_inputs<T>(&self, make: impl FnOnce(&Inputs) -> T) -> T {
@@ -99,7 +122,7 @@ impl Brief<'_> {
             aliases: &aliases,
             cite: tool::memory::settings::citations(self.config) != "off",
             zone: zone.unwrap_or(&machine.zone),
-            owners: &[],
+            owners: &self.owners(),
             extra: Some(&told),
             heartbeat: (flight.agent_id == config.default_agent_id())
                 .then_some(heartbeat.prompt.as_str()),

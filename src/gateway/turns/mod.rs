@@ -4,6 +4,7 @@
 mod bench;
 mod brief;
 pub mod compaction;
+mod dress;
 mod flush;
 mod patience;
 mod sight;
@@ -21,7 +22,7 @@ use super::skills::{self, Usable};
 use super::spool::Spooled;
 use super::system_events::Drawn;
 use crate::agent::event::{Event, Sink};
-use crate::agent::lane::{After, Placed};
+use crate::agent::lane::{After, MAIN, Placed};
 use crate::agent::prune::Pruning;
 use crate::agent::turn::{self, End, Memory, Outcome, Parts, Turn};
 use crate::agent::{history, inbound, workspace};
@@ -84,6 +85,31 @@ pub struct Start {
     pub finish: Finish,
 }
 
+impl Start {
+    /// A turn in the run's own session with nothing out of the ordinary, and nobody who is told of
+    /// its beginning and end.
+    pub fn new(core: &Core, run: Arc<Run>, session_id: String, text: String) -> Start {
+        Start {
+            agent_id: core.agents.sessions.agent_of(&run.key),
+            run,
+            session_id,
+            listed: true,
+            text,
+            images: Vec::new(),
+            thinking: None,
+            hints: Hints::default(),
+            model: None,
+            extra: None,
+            channel: None,
+            timeout: default_timeout(&core.config.current()),
+            lane: MAIN.into(),
+            api: Api::default(),
+            accept: Box::new(|| {}),
+            finish: Box::new(|_, _| {}),
+        }
+    }
+}
+
 /// What only callers of the model-like HTTP APIs ask for.
 #[derive(Clone, Debug, Default)]
 pub struct Api {
@@ -110,7 +136,8 @@ pub fn start(core: &Arc<Core>, start: Start) {
         .config
         .workspace(&start.agent_id, core.config.paths());
     let notes = core.system_events.draw(&start.run.key);
-    let text = with_events(&config, notes.as_ref(), &start.text);
+    let text = dress::resumed(core, &start.run, start.text);
+    let text = with_events(&config, notes.as_ref(), &text);
     let message = Message::User(User {
         content: content(&text, &start.images),
         timestamp: now_ms(),
@@ -473,6 +500,7 @@ impl Flight {
             .all(|(at, _)| *at != outcome.candidate);
         let worked = (spoke && outcome.end == End::Done).then_some(outcome.candidate);
         chain.learn(config, &outcome.failed, worked);
+        dress::reply(self, config, &entry, &chain, thinking, &mut outcome);
         let target = chain.targets[outcome.candidate].clone();
         let report = brief.report(&outcome.prompt, &bench.specs, &target);
         if outcome.compactions > 0 && self.run.verbose != Verbose::Off {

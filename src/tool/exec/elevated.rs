@@ -4,6 +4,7 @@
 //! The session's level says what that means: `on` and `ask` run on the host with approvals, `full`
 //! without any. It applies to calls that do not mention it, too; `elevated: false` declines it.
 
+use crate::tool::approve::Sender;
 use crate::tool::{Call, Context, Error};
 use serde_json::Value;
 
@@ -28,8 +29,9 @@ pub fn level(call: &Call, ctx: &Context, caged: bool) -> Result<Level, Error> {
     if asked == Some(false) {
         return Ok(Level::Off);
     }
-    let standing = of_session(ctx);
-    match (gate(ctx), asked) {
+    let value = &ctx.config.value;
+    let standing = of_session(value, ctx.approve.elevated);
+    match (gate(value, ctx.agent_id, ctx.approve.sender), asked) {
         (None, Some(true)) if standing == Level::Full => Ok(Level::Full),
         (None, Some(true)) => Ok(Level::Ask),
         (None, _) => Ok(standing),
@@ -38,10 +40,27 @@ pub fn level(call: &Call, ctx: &Context, caged: bool) -> Result<Level, Error> {
     }
 }
 
+/// What `sender` may do in a session of this level, for the prompt; `None` where the host is closed.
+pub fn open_to(
+    config: &Value,
+    agent_id: &str,
+    sender: Option<&Sender>,
+    session: Option<&str>,
+) -> Option<&'static str> {
+    if gate(config, agent_id, sender).is_some() {
+        return None;
+    }
+    Some(match of_session(config, session) {
+        Level::Off => "off",
+        Level::Ask => "ask",
+        Level::Full => "full",
+    })
+}
+
 /// The session's level, else the configured one, else `on`.
-fn of_session(ctx: &Context) -> Level {
-    let default = ctx.config.value.pointer("/agents/defaults/elevatedDefault");
-    let said = ctx.approve.elevated.or(default.and_then(Value::as_str));
+fn of_session(config: &Value, session: Option<&str>) -> Level {
+    let default = config.pointer("/agents/defaults/elevatedDefault");
+    let said = session.or(default.and_then(Value::as_str));
     match said.map(str::trim) {
         Some("off") => Level::Off,
         Some("full") => Level::Full,
@@ -49,13 +68,12 @@ fn of_session(ctx: &Context) -> Level {
     }
 }
 
-fn gate(ctx: &Context) -> Option<Gate> {
-    let value = &ctx.config.value;
+fn gate(value: &Value, agent_id: &str, sender: Option<&Sender>) -> Option<Gate> {
     let shared = value.pointer("/tools/elevated").unwrap_or(&Value::Null);
     let agents = value.pointer("/agents/list").and_then(Value::as_array);
     let own = agents.into_iter().flatten().find(|agent| {
         let id = agent.get("id").and_then(Value::as_str);
-        id.is_some_and(|id| id.trim().eq_ignore_ascii_case(ctx.agent_id))
+        id.is_some_and(|id| id.trim().eq_ignore_ascii_case(agent_id))
     });
     let own = own.and_then(|agent| agent.pointer("/tools/elevated"));
     let places = [Some(shared), own];
@@ -63,7 +81,7 @@ fn gate(ctx: &Context) -> Option<Gate> {
     if places().any(|place| place.get("enabled") == Some(&Value::Bool(false))) {
         return Some(Gate::Enabled);
     }
-    let Some(sender) = ctx.approve.sender else {
+    let Some(sender) = sender else {
         return Some(Gate::AllowFrom);
     };
     let names = |list: &Value| {

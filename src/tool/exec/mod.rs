@@ -8,7 +8,7 @@
 mod ask;
 mod cage;
 mod contain;
-mod elevated;
+pub mod elevated;
 mod env;
 mod host;
 pub mod job;

@@ -8,7 +8,7 @@ use crate::gateway::core::Core;
 use crate::gateway::heartbeat;
 use crate::gateway::runs::{self, Kind};
 use crate::gateway::sessions::{self, Touch};
-use crate::gateway::turns::{self, Api, Ending, Start};
+use crate::gateway::turns::{self, Ending, Start};
 use crate::session::key;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -64,25 +64,17 @@ pub fn start(core: &Arc<Core>, work: Work) -> Result<String, String> {
     let (accepted, ended) = (say.clone(), say);
     let teller = core.clone();
     let (name, wake, job) = (work.name.clone(), work.wake, id.clone());
+    let text = prompt(&work, &id, zone);
     turns::start(
         core,
         Start {
-            run,
-            agent_id: store.agent_of(&key),
-            session_id,
-            listed: true,
-            text: prompt(&work, &id, zone),
-            images: Vec::new(),
             thinking: work.thinking.as_deref().and_then(inbound::thinking_level),
             model: work.model,
-            extra: None,
             channel: Some(work.channel).filter(|channel| channel != "last"),
             timeout: limit
                 .unwrap_or_else(|| turns::default_timeout(&config))
                 .min(turns::NO_LIMIT),
             lane: lane::CRON.into(),
-            hints: Default::default(),
-            api: Api::default(),
             accept: Box::new(move || {
                 let _ = accepted.send(Ok(()));
             }),
@@ -99,6 +91,7 @@ pub fn start(core: &Arc<Core>, work: Work) -> Result<String, String> {
                     heartbeat::request(&teller, &format!("hook:{job}{suffix}"));
                 }
             }),
+            ..Start::new(core, run, session_id, text)
         },
     );
     match heard.recv_timeout(PATIENCE) {

@@ -87,22 +87,13 @@ impl Talk {
         turns::start(
             core,
             Start {
-                run,
                 agent_id: place.agent_id.clone(),
-                session_id,
-                listed: true,
-                text: ask.text,
                 images: ask.images,
-                thinking: None,
-                model: None,
                 extra: ask.extra,
                 channel: Some("webchat".into()),
-                timeout: turns::default_timeout(&core.config.current()),
-                lane: crate::agent::lane::MAIN.into(),
-                hints: Default::default(),
                 api: ask.api,
-                accept: Box::new(|| {}),
                 finish: Box::new(move |ending, _| teller.end(ending)),
+                ..Start::new(core, run, session_id, ask.text)
             },
         );
         Ok(Talk { line, _gone: stop })
