@@ -8,6 +8,7 @@
 pub mod agents_list;
 pub mod apply_patch;
 pub mod approve;
+pub mod canvas;
 pub mod confine;
 pub mod container;
 pub mod cron;
@@ -67,6 +68,7 @@ static TABLE: &[Tool] = &[
     search::LS,
     exec::TOOL,
     process::tool::TOOL,
+    canvas::TOOL,
     cron::TOOL,
     gateway_control::TOOL,
     agents_list::TOOL,
