@@ -131,8 +131,8 @@ fn a_core_that_does_not_go_is_killed_at_a_second_signal() {
 }
 
 #[test]
-fn a_command_left_running_when_the_core_dies_is_told_as_ended() {
-    let gateway = Gateway::with_fake_model();
+fn a_command_left_running_when_the_gateway_stops_is_told_as_ended() {
+    let mut gateway = Gateway::with_fake_model();
     let mark = "sleep 4711.75";
     let exec = |command: &str| {
         let call = json!({"command": command, "background": true});
@@ -150,7 +150,8 @@ fn a_command_left_running_when_the_core_dies_is_told_as_ended() {
     eventually("the end of the other one", PATIENCE, || {
         (std::fs::read_dir(&left).unwrap().count() == 1).then_some(())
     });
-    gateway.kill_core();
+    gateway.stop();
+    gateway.start_again();
     let mut ws = gateway.connect();
     gateway.model().forget();
     ws.call("chat.send", say("k2")).expect("sent");
@@ -161,6 +162,68 @@ fn a_command_left_running_when_the_core_dies_is_told_as_ended() {
     );
     assert_eq!(asked.matches("gateway restarted").count(), 1, "{asked}");
     assert_eq!(std::fs::read_dir(left).unwrap().count(), 0);
+}
+
+#[test]
+fn a_command_left_running_goes_on_when_the_core_dies_and_the_next_one_has_it() {
+    let gateway = Gateway::with_fake_model();
+    let go = gateway.workspace().join("go");
+    let command = format!(
+        "echo before; until [ -e {} ]; do sleep 0.05; done; echo after; exit 3",
+        go.display()
+    );
+    let exec = |command: &str| {
+        let call = json!({"command": command, "background": true});
+        ("exec".to_string(), call)
+    };
+    gateway.model().reply(Reply::Tools(vec![exec(&command)]));
+    let mut ws = gateway.connect();
+    let say =
+        |id: &str| json!({"message": "go", "sessionKey": "agent:main:main", "idempotencyKey": id});
+    ws.call("chat.send", say("b1")).expect("sent");
+    ws.event_where("chat", |p| p["runId"] == "b1" && p["state"] == "final");
+    let result = gateway.model().wait_request(2).to_string();
+    let id = result.split("(session ").nth(1).expect("a session");
+    let id = id.split(',').next().expect("its id").to_string();
+    gateway.kill_core();
+    let mut ws = gateway.connect();
+    // The next core asks the runner as soon as it can.
+    let process = |action: &str| {
+        let call = json!({"action": action, "sessionId": id});
+        ("process".to_string(), call)
+    };
+    let polled = eventually("the command in the next core", PATIENCE, || {
+        gateway.model().forget();
+        gateway
+            .model()
+            .reply(Reply::Tools(vec![process("log"), process("poll")]));
+        let run = openclaw::base::id::uuid();
+        ws.call("chat.send", say(&run)).expect("sent");
+        ws.event_where("chat", |p| {
+            p["runId"] == run.as_str() && p["state"] == "final"
+        });
+        let asked = gateway.model().wait_request(2).to_string();
+        (!asked.contains("No session found")).then_some(asked)
+    });
+    assert!(polled.contains("before"), "{polled}");
+    assert!(polled.contains("Process still running."), "{polled}");
+    std::fs::write(go, "").expect("written");
+    let told = eventually("its end in the session", PATIENCE, || {
+        gateway.model().forget();
+        let run = openclaw::base::id::uuid();
+        ws.call("chat.send", say(&run)).expect("sent");
+        ws.event_where("chat", |p| {
+            p["runId"] == run.as_str() && p["state"] == "final"
+        });
+        let asked = gateway.model().wait_request(1).to_string();
+        asked.contains("code 3").then_some(asked)
+    });
+    assert!(told.contains(" :: before after"), "{told}");
+    assert!(!told.contains("gateway restarted"), "{told}");
+    let left = gateway.state().join("rs/background");
+    eventually("its word to be taken back", PATIENCE, || {
+        (std::fs::read_dir(&left).unwrap().count() == 0).then_some(())
+    });
 }
 
 #[test]

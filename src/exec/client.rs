@@ -4,7 +4,7 @@
 //! order; a callback must not block, because all commands share the reader. When the runner ends,
 //! its commands are reported failed and the next command connects again.
 
-use crate::wire::exec::{FromRunner, MAX_LINE, Run, ToRunner};
+use crate::wire::exec::{FromRunner, KEPT_OUTPUT, Kept, MAX_LINE, Run, ToRunner};
 use crate::wire::version;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::collections::HashMap;
@@ -43,11 +43,14 @@ pub enum Event {
     Failed(String),
 }
 
-type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+/// Where the events of a command go that an earlier core started; `None` ends it.
+type Heir = Box<dyn Fn(&Kept) -> Option<Sink> + Send + Sync>;
 
 pub struct Client {
     socket: PathBuf,
     on_first_use: Box<dyn Fn() + Send + Sync>,
+    heir: Option<Heir>,
     link: Arc<Mutex<Link>>,
 }
 
@@ -77,8 +80,20 @@ impl Client {
         Client {
             socket,
             on_first_use,
+            heir: None,
             link: Arc::default(),
         }
+    }
+
+    /// What the core before this one kept is offered to `heir` at the next connection, under our
+    /// lock.
+    #[must_use]
+    pub fn with_heir(
+        mut self,
+        heir: impl Fn(&Kept) -> Option<Sink> + Send + Sync + 'static,
+    ) -> Client {
+        self.heir = Some(Box::new(heir));
+        self
     }
 
     /// Starts a command; everything about it comes to `on_event`, from the reader thread.
@@ -104,6 +119,19 @@ impl Client {
             id: id.into(),
             data: STANDARD.encode(data),
             eof,
+        })?;
+        self.send_for(id, &line)
+    }
+
+    /// Has a command outlive this core. The next one gets `note` back; `printed` is what came of its
+    /// output so far.
+    pub fn keep(&self, id: &str, note: &str, printed: &str) -> Result<(), Error> {
+        let printed = printed.as_bytes();
+        let last = &printed[printed.len().saturating_sub(KEPT_OUTPUT)..];
+        let line = line(&ToRunner::Keep {
+            id: id.into(),
+            note: note.into(),
+            output: STANDARD.encode(last),
         })?;
         self.send_for(id, &line)
     }
@@ -157,12 +185,22 @@ impl Client {
             Ok((reader, hello))
         };
         let (reader, hello) = prepare().map_err(unreachable)?;
+        let mut refused = Vec::new();
         match hello {
             Some(FromRunner::Hello {
                 protocol: version::EXEC,
                 enforces,
+                kept,
                 ..
-            }) => link.enforces = enforces,
+            }) => {
+                link.enforces = enforces;
+                for kept in kept {
+                    match self.heir.as_ref().and_then(|heir| heir(&kept)) {
+                        Some(sink) => drop(link.runs.insert(kept.id, sink)),
+                        None => refused.push(kept.id),
+                    }
+                }
+            }
             Some(FromRunner::Hello { protocol, .. }) => {
                 return Err(Error::Protocol { theirs: protocol });
             }
@@ -176,6 +214,10 @@ impl Client {
             .spawn(move || read(reader, &shared, generation))
             .map_err(unreachable)?;
         link.writer = Some(stream);
+        for id in refused {
+            let grace_ms = 0;
+            link.send(&line(&ToRunner::Kill { id, grace_ms })?)?;
+        }
         Ok(link)
     }
 }

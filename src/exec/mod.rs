@@ -14,13 +14,14 @@
 //! to it, and whatever they start ends with them. `kill -9` of the runner ends every command, of a
 //! keeper its own.
 //!
-//! Commands live as long as the core's connection. A core that restarts finds none of its former
-//! commands, also no background session: it could neither show nor stop them, as their sessions
-//! were in its memory.
+//! Commands live as long as the core's connection, but for those it has asked to keep, its background
+//! sessions: they go on for some minutes without a core, and the next one gets them back with the
+//! note that was left on each and the last of what it printed.
 
 pub mod client;
 mod group;
 mod keeper;
+mod kept;
 mod link;
 mod main;
 mod run;

@@ -2,6 +2,7 @@
 
 use super::group::Home;
 use super::keeper::{self, Ends, MESSAGE};
+use super::kept::Kept;
 use super::watch::Excess;
 use crate::base::sys::{pty, reaper};
 use crate::wire::exec::{FromRunner, OUTPUT_CHUNK, Run};
@@ -46,6 +47,8 @@ pub struct Running {
     pub told: bool,
     /// The connection that asked for it is gone.
     pub orphan: bool,
+    /// It outlives its connection.
+    pub kept: Option<Kept>,
 }
 
 impl Running {
@@ -99,6 +102,7 @@ impl Running {
             end: None,
             told: false,
             orphan: false,
+            kept: None,
         })
     }
 
@@ -178,7 +182,11 @@ impl Running {
                 keeper::EXCESS => {
                     self.ending = true;
                     let what = Excess::what(value);
-                    said.push(output(&self.id, format!("\n[ended: {what}]\n").as_bytes()));
+                    let text = format!("\n[ended: {what}]\n");
+                    if let Some(kept) = &mut self.kept {
+                        kept.push(text.as_bytes());
+                    }
+                    said.push(output(&self.id, text.as_bytes()));
                 }
                 keeper::FAILED => {
                     used += value as usize;
@@ -208,7 +216,12 @@ impl Running {
         let mut part = [0; OUTPUT_CHUNK];
         match file.read(&mut part) {
             Ok(0) => self.output = None,
-            Ok(count) => return Some(output(&self.id, &part[..count])),
+            Ok(count) => {
+                if let Some(kept) = &mut self.kept {
+                    kept.push(&part[..count]);
+                }
+                return Some(output(&self.id, &part[..count]));
+            }
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
                 // All that was to come has come when nobody is left who could write: nobody at
                 // all, or nobody the terminal was opened for.

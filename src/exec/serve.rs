@@ -1,6 +1,7 @@
 //! The runner's loop: one poll over the listener, the core, the signals and every command.
 
 use super::group::Home;
+use super::kept::Kept;
 use super::link::Link;
 use super::run::Running;
 use super::{sandbox, tree};
@@ -8,7 +9,7 @@ use crate::base::sys::child::{self, Ending, Reaped};
 use crate::base::sys::peer;
 use crate::base::sys::poll::{For, Poll};
 use crate::base::sys::reaper::{self, Signals};
-use crate::wire::exec::{FromRunner, Run, ToRunner};
+use crate::wire::exec::{self as wire, FromRunner, MAX_NOTE, OUTPUT_CHUNK, Run, ToRunner};
 use crate::wire::version;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::io;
@@ -22,6 +23,9 @@ const MAX_RUNS: usize = 128;
 const GRACE: Duration = Duration::from_millis(500);
 /// How long the last commands may take to die before we end without them; their keepers go on.
 const LAST: Duration = Duration::from_secs(5);
+/// How long what is kept goes on without a core: longer than the supervisor's longest pause before
+/// it starts one again.
+const APART: Duration = Duration::from_secs(120);
 /// Pause between two looks for processes that lost their keeper.
 const STRAY_EVERY: Duration = Duration::from_millis(50);
 
@@ -38,6 +42,8 @@ pub struct Server {
     strays: bool,
     /// When to end.
     until: Option<Instant>,
+    /// No core is there: when what is kept for the next one ends.
+    apart_until: Option<Instant>,
 }
 
 /// What of a poll was ready.
@@ -62,6 +68,7 @@ impl Server {
             home: Home::find(),
             strays: false,
             until: None,
+            apart_until: None,
         })
     }
 
@@ -85,6 +92,9 @@ impl Server {
             for run in &mut self.runs {
                 run.check_time(now);
             }
+            if self.apart_until.is_some_and(|until| now >= until) {
+                self.orphan_all();
+            }
             self.finish();
             if self.strays {
                 self.kill_strays();
@@ -101,7 +111,7 @@ impl Server {
 
     fn wait(&self) -> io::Result<Ready> {
         let deadline = self.runs.iter().filter_map(Running::deadline);
-        let deadline = deadline.chain(self.until).min();
+        let deadline = deadline.chain(self.until).chain(self.apart_until).min();
         let mut wait = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         if self.strays {
             wait = Some(wait.map_or(STRAY_EVERY, |wait| wait.min(STRAY_EVERY)));
@@ -150,7 +160,8 @@ impl Server {
         while let Some(signal) = self.signals.take() {
             if signal != reaper::CHILD {
                 self.until = Some(now + LAST);
-                self.drop_link();
+                self.link = None;
+                self.orphan_all();
             }
         }
         while let Reaped::Child(pid, status) = child::reap() {
@@ -178,9 +189,32 @@ impl Server {
             protocol: version::EXEC,
             pid: std::process::id(),
             enforces: self.enforces(),
+            kept: self.kept().map(|(kept, _)| kept).collect(),
         };
-        self.link = Link::new(stream).ok();
+        let Ok(link) = Link::new(stream) else { return };
+        self.link = Some(link);
+        self.apart_until = None;
         self.say(&hello);
+        let printed: Vec<(wire::Kept, Vec<u8>)> = self.kept().collect();
+        for (kept, printed) in printed {
+            for part in printed.chunks(OUTPUT_CHUNK) {
+                let (id, data) = (kept.id.clone(), STANDARD.encode(part));
+                self.say(&FromRunner::Output { id, data });
+            }
+        }
+    }
+
+    /// What outlived the connection that asked for it, and what it printed.
+    fn kept(&self) -> impl Iterator<Item = (wire::Kept, Vec<u8>)> {
+        let runs = self.runs.iter().filter(|run| !run.orphan && !run.told);
+        runs.filter_map(|run| {
+            let kept = run.kept.as_ref()?;
+            let named = wire::Kept {
+                id: run.id.clone(),
+                note: kept.note.clone(),
+            };
+            Some((named, kept.printed()))
+        })
     }
 
     /// Root, our own user or the socket's owner; and never one of our own commands, which share our
@@ -237,6 +271,17 @@ impl Server {
                 if let Err(error) = taken {
                     let error = error.into();
                     self.say(&FromRunner::Refused { id, error });
+                }
+            }
+            ToRunner::Keep { id, note, output } => {
+                let Some(run) = self.find(&id) else { return };
+                match STANDARD.decode(output) {
+                    Ok(printed) if note.len() <= MAX_NOTE => {
+                        run.kept = Some(Kept::new(note, &printed));
+                    }
+                    _ => {
+                        eprintln!("openclaw-exec: {id} is not kept: a note too long, or no base64")
+                    }
                 }
             }
             ToRunner::Kill { id, grace_ms } => {
@@ -307,6 +352,10 @@ impl Server {
                 }
             }
             let run = &mut self.runs[index];
+            if run.kept.is_some() && !run.orphan && self.link.is_none() {
+                // Its end waits for the next core.
+                continue;
+            }
             if let Some(message) = run.last() {
                 if !run.orphan {
                     self.say(&message);
@@ -345,11 +394,25 @@ impl Server {
         }
     }
 
-    /// The commands of a core that is gone belong to nobody: they end.
+    /// The commands of a core that is gone belong to nobody: they end, but for those that are kept
+    /// for the next one.
     fn drop_link(&mut self) {
-        self.link = None;
-        for run in &mut self.runs {
-            if !run.orphan {
+        if self.link.take().is_none() {
+            return;
+        }
+        self.orphan(|run| run.kept.is_none());
+        let waits = self.runs.iter().any(|run| !run.orphan);
+        self.apart_until = waits.then(|| Instant::now() + APART);
+    }
+
+    fn orphan_all(&mut self) {
+        self.apart_until = None;
+        self.orphan(|_| true);
+    }
+
+    fn orphan(&mut self, which: impl Fn(&Running) -> bool) {
+        for run in self.runs.iter_mut().filter(|run| !run.orphan) {
+            if which(run) {
                 run.orphan = true;
                 run.kill(GRACE);
             }

@@ -135,6 +135,11 @@ fn start() -> Result<Started, Error> {
     if !core.listen.embedded {
         channels::follow(&core);
     }
+    let background = parting::found(&left::folder(core.config.paths()));
+    if !background.is_empty() && core.config.paths().runner.is_none() {
+        // Before anything else is wanted: a runner that nobody wants is ended.
+        core.supervisor.want_also(runner());
+    }
     core.supervisor.attach(control);
     core.supervisor.announce();
     let asker = Arc::downgrade(&core);
@@ -142,11 +147,7 @@ fn start() -> Result<Started, Error> {
         // One that systemd starts on its socket is none of our children.
         let core = asker.upgrade();
         if let Some(core) = core.filter(|core| core.config.paths().runner.is_none()) {
-            core.supervisor.want_also(Worker {
-                id: spawn::EXEC_ID.into(),
-                argv: vec!["openclaw-exec".into()],
-                limits: Limits::default(),
-            });
+            core.supervisor.want_also(runner());
         }
     });
     memory::attach(&core);
@@ -159,9 +160,18 @@ fn start() -> Result<Started, Error> {
             &core.agents.sessions.defaults(),
         );
     }
-    let paths = core.config.paths();
-    for folder in [approvals::folder(paths), left::folder(paths)] {
-        parting::say(&folder, |key, notice| core.system_events.ask(key, notice));
+    parting::say(&approvals::folder(core.config.paths()), |key, notice| {
+        core.system_events.ask(key, notice);
+    });
+    // The runner may be a moment away, and the first client need not wait for it.
+    let taker = core.clone();
+    let taken_over = core.pool.run(move || {
+        let events = &taker.system_events;
+        let processes = &taker.agents.processes;
+        processes.take_over(background, |key, notice| events.ask(key, notice));
+    });
+    if taken_over.is_err() {
+        log::error!("what was left running in the background is not taken over");
     }
     let (sender, events) = crossbeam_channel::bounded(QUEUE);
     core.attach_main(sender.clone());
@@ -177,6 +187,14 @@ fn start() -> Result<Started, Error> {
         events,
         flags: *flags,
     })
+}
+
+fn runner() -> Worker {
+    Worker {
+        id: spawn::EXEC_ID.into(),
+        argv: vec!["openclaw-exec".into()],
+        limits: Limits::default(),
+    }
 }
 
 fn log_options(live: &Live, flags: &Flags) -> logging::Options {
@@ -366,6 +384,9 @@ fn serve(started: Started) -> Result<(), Error> {
                 core.cron.stop();
                 core.subagents.stop();
                 core.agents.stop(Duration::from_millis(grace_ms) / 2);
+                if !restarting {
+                    core.agents.processes.end_all();
+                }
                 return Ok(());
             }
             Event::Control(ToCore::Begin { .. }) => {

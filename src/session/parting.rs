@@ -51,6 +51,23 @@ impl Word {
 }
 
 impl Left {
+    /// One that an earlier core has left and that holds on; `None` when it is not there.
+    pub fn again(folder: &Path, name: &str) -> Option<Left> {
+        let path = folder.join(name);
+        let is_plain = path.file_name().is_some_and(|file| file == name);
+        (is_plain && path.is_file()).then_some(Left(path))
+    }
+
+    /// What its file is called.
+    pub fn name(&self) -> &str {
+        let name = self.0.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
+    }
+
+    pub fn is(&self, path: &Path) -> bool {
+        self.0 == path
+    }
+
     /// It ended in a way that was told.
     pub fn forget(self) {
         if let Err(err) = fs::remove_file(&self.0) {
@@ -61,22 +78,34 @@ impl Left {
 
 /// Says what the core before this one has left in `folder`: session key and notice.
 pub fn say(folder: &Path, said: impl Fn(&str, &str)) {
-    let Ok(left) = fs::read_dir(folder) else {
-        return;
-    };
-    for entry in left.flatten().take(MAX_LEFT) {
-        let path = entry.path();
-        match read(&path) {
-            Ok(word) => {
-                log::info!("{}: {}", word.session_key, word.notice);
-                said(&word.session_key, &word.notice);
-            }
-            Err(err) => log::warn!("{}: {err}: no word for a session", path.display()),
+    for path in found(folder) {
+        say_one(&path, &said);
+    }
+}
+
+/// The files of what it has left.
+pub fn found(folder: &Path) -> Vec<PathBuf> {
+    let left = fs::read_dir(folder).ok().into_iter().flatten();
+    left.flatten()
+        .take(MAX_LEFT)
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Says one of them, when it is still there.
+pub fn say_one(path: &Path, said: &impl Fn(&str, &str)) {
+    match read(path) {
+        Ok(word) if word.notice.is_empty() => {}
+        Ok(word) => {
+            log::info!("{}: {}", word.session_key, word.notice);
+            said(&word.session_key, &word.notice);
         }
-        // Said is on disk by now: at worst it is said twice.
-        if let Err(err) = fs::remove_file(&path) {
-            log::warn!("{}: {err}", path.display());
-        }
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return,
+        Err(err) => log::warn!("{}: {err}: no word for a session", path.display()),
+    }
+    // Said is on disk by now: at worst it is said twice.
+    if let Err(err) = fs::remove_file(path) {
+        log::warn!("{}: {err}", path.display());
     }
 }
 

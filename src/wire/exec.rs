@@ -1,8 +1,9 @@
 //! The lines between the core and the tool runner (`openclaw-exec`), one JSON object each.
 //!
 //! The core connects to `$RUNTIME/exec.sock`; the runner serves one connection, a newer one replaces
-//! it. Every command belongs to the connection that asked for it: when that ends, the commands are
-//! killed, because nobody is left who could show, bound or stop them.
+//! it. A command belongs to the connection that asked for it: when that ends, the command is killed,
+//! because nobody is left who could show, bound or stop it. One that was to be kept waits a while
+//! for the next connection, which is told of it first.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,6 +11,10 @@ use std::path::PathBuf;
 
 /// Longest line either side accepts, bytes. Output comes in chunks far below it.
 pub const MAX_LINE: usize = 1024 * 1024;
+/// Longest note about a command that is kept, bytes.
+pub const MAX_NOTE: usize = 4096;
+/// Most of the output of one that is kept, bytes: that of 128 fits into what may wait for a core.
+pub const KEPT_OUTPUT: usize = 16 * 1024;
 /// Most bytes of output in one `output` line.
 pub const OUTPUT_CHUNK: usize = 8 * 1024;
 
@@ -25,6 +30,13 @@ pub enum ToRunner {
         data: String,
         #[serde(default)]
         eof: bool,
+    },
+    /// From now on it outlives this connection; the next one gets `note` back, and of the output
+    /// the last. `output`, base64, is the last of what it printed so far.
+    Keep {
+        id: String,
+        note: String,
+        output: String,
     },
     /// End it with everything it started: TERM, then KILL after `grace_ms` (0: KILL at once).
     Kill { id: String, grace_ms: u64 },
@@ -94,6 +106,12 @@ pub struct RunLimits {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    pub id: String,
+    pub note: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum FromRunner {
     /// First line of a connection.
@@ -104,6 +122,10 @@ pub enum FromRunner {
         /// sandbox, yet those inside work), `namespaces` (private temp folders and loopback),
         /// `cgroup` (a run is killed at once) with `cgroup.pids`, `cgroup.memory`, `cgroup.cpu`.
         enforces: Vec<String>,
+        /// What the connection before this one left to be kept. What each printed comes next, as
+        /// `output`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<Kept>,
     },
     Started {
         id: String,

@@ -1,5 +1,5 @@
-//! Background sessions while they run: they end with the core, and nobody else could tell their
-//! agents that.
+//! Background sessions while they run: when they end with the core and the tool runner, nobody else
+//! could tell their agents that.
 
 use super::session::Session;
 use crate::config::Paths;
@@ -11,12 +11,13 @@ pub fn folder(paths: &Paths) -> PathBuf {
     paths.ours().join("background")
 }
 
-/// `None` for a session of whose end nobody wants to hear.
-pub fn word(session: &Session) -> Option<Word> {
-    Some(Word {
+/// Without a notice for a session of whose end nobody wants to hear: the next core sees that there
+/// is something to take over.
+pub fn word(session: &Session) -> Word {
+    Word {
         session_key: session.session_key.clone(),
-        notice: notice(session)?,
-    })
+        notice: notice(session).unwrap_or_default(),
+    }
 }
 
 fn notice(session: &Session) -> Option<String> {

@@ -4,6 +4,7 @@
 //! waits for a command is woken. A command that its call did not wait for (a background session)
 //! stays listed for its agent, and is kept some time after its end.
 
+mod heir;
 pub mod keys;
 pub mod left;
 pub mod output;
@@ -14,8 +15,10 @@ pub mod tool;
 use crate::base::cancel::Cancel;
 use crate::config::Paths;
 use crate::exec::{Client, Event};
-use crate::wire::exec::Run;
+use crate::session::parting;
+use crate::wire::exec::{KEPT_OUTPUT, Run};
 use session::{End, Session};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -66,14 +69,42 @@ impl Processes {
         start_runner: Box<dyn Fn() + Send + Sync>,
         on_exit: Box<dyn Fn(&Ended) + Send + Sync>,
     ) -> Processes {
+        let shared = Arc::new(Shared {
+            sessions: Mutex::default(),
+            changed: Condvar::new(),
+            on_exit,
+        });
+        let (heirs, folder) = (shared.clone(), left::folder(&paths));
+        let client = Client::new(paths.exec_sock(), start_runner).with_heir(move |kept| {
+            let session = heir::read(kept, &folder)?;
+            let id = heirs.adopt(session)?;
+            let shared = heirs.clone();
+            Some(Arc::new(move |event| shared.on_event(&id, event)))
+        });
         Processes {
-            client: Client::new(paths.exec_sock(), start_runner),
+            client,
             paths,
-            shared: Arc::new(Shared {
-                sessions: Mutex::default(),
-                changed: Condvar::new(),
-                on_exit,
-            }),
+            shared,
+        }
+    }
+
+    /// Takes over what the core before this one has left running, and says of what is gone with it
+    /// what that core wanted said: `words` are the files of all of it.
+    pub fn take_over(&self, words: Vec<PathBuf>, said: impl Fn(&str, &str)) {
+        if words.is_empty() {
+            return;
+        }
+        // Connecting is enough: what is there is offered to us.
+        if let Err(err) = self.client.enforces() {
+            log::warn!("what was left running in the background is lost: {err}");
+        }
+        let goes_on = |word: &Path| {
+            let sessions = self.shared.sessions();
+            let mut marks = sessions.iter().filter_map(|session| session.mark.as_ref());
+            marks.any(|mark| mark.is(word))
+        };
+        for word in words.into_iter().filter(|word| !goes_on(word)) {
+            parting::say_one(&word, &said);
         }
     }
 
@@ -106,6 +137,9 @@ impl Processes {
         if let Err(err) = started {
             self.take(&id);
             return Err(err.to_string());
+        }
+        if backgrounded {
+            self.keep(&id);
         }
         Ok(id)
     }
@@ -211,6 +245,7 @@ impl Processes {
         let runs = self.with(id, running) == Some(true);
         if runs {
             self.mark(id);
+            self.keep(id);
         }
         runs
     }
@@ -218,7 +253,7 @@ impl Processes {
     /// Has the next core tell that it was left running. The disk may be slow, and the runner's
     /// reader thread needs the lock.
     fn mark(&self, id: &str) {
-        let note = self.with(id, |session| left::word(session)).flatten();
+        let note = self.with(id, |session| left::word(session));
         let mut mark = note.and_then(|note| note.leave(&left::folder(&self.paths)));
         self.with(id, |session| {
             if session.end.is_none() {
@@ -227,6 +262,33 @@ impl Processes {
         });
         if let Some(mark) = mark {
             mark.forget();
+        }
+    }
+
+    /// Has the command outlive this core.
+    fn keep(&self, id: &str) {
+        let known = self.with(id, |session| {
+            (
+                heir::note(session),
+                session.output.last(KEPT_OUTPUT).to_string(),
+            )
+        });
+        let Some((note, printed)) = known else { return };
+        // It may have ended by itself meanwhile.
+        if let Err(err) = self.client.keep(id, &note, &printed) {
+            log::debug!("exec: keep {id}: {err}");
+        }
+    }
+
+    /// Ends all that runs: no other core follows.
+    pub fn end_all(&self) {
+        let running: Vec<String> = {
+            let sessions = self.shared.sessions();
+            let running = sessions.iter().filter(|session| session.end.is_none());
+            running.map(|session| session.id.clone()).collect()
+        };
+        for id in running {
+            self.kill(&id);
         }
     }
 
@@ -281,6 +343,18 @@ const UPDATE_EVERY: Duration = Duration::from_millis(100);
 impl Shared {
     fn sessions(&self) -> MutexGuard<'_, Vec<Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists a session of an earlier core; `None` when its id is another's by now.
+    fn adopt(&self, session: Session) -> Option<String> {
+        let mut sessions = self.sessions();
+        if sessions.iter().any(|other| other.id == session.id) {
+            return None;
+        }
+        let id = session.id.clone();
+        log::info!("exec: {id} goes on: {}", session.name());
+        sessions.push(session);
+        Some(id)
     }
 
     fn on_event(&self, id: &str, event: Event) {
