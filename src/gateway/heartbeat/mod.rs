@@ -108,8 +108,9 @@ impl Heartbeat {
     }
 
     fn tell(&self, core: &Core, told: Told) {
+        // Who hears of it may ask for it at once.
+        self.lock().last = Some(told.clone());
         core.clients.broadcast("heartbeat", &told, Rules::DROP);
-        self.lock().last = Some(told);
     }
 
     fn request_in(&self, core: &Arc<Core>, reason: &str, wait: Duration) {
