@@ -1,4 +1,5 @@
-//! The unmodified official client against our gateway: every command an operator lives in.
+//! The unmodified official client against our gateway: what an operator reads of it. What
+//! each command ends with, and its keys, is `official_commands`' business.
 
 use super::official;
 use crate::harness::{self, Gateway, Setup};
@@ -35,52 +36,21 @@ fn json(output: &Output) -> Value {
     serde_json::from_str(text[start..].trim()).unwrap_or_else(|err| panic!("{err} in {text}"))
 }
 
-/// Every method of the first issue that needs no session of its own, with its params.
-const CALLS: &[(&str, &str)] = &[
-    ("health", "{}"),
-    ("status", "{}"),
-    ("system-presence", "{}"),
-    ("system-event", r#"{"text":"hello"}"#),
-    ("last-heartbeat", "{}"),
-    ("logs.tail", r#"{"limit":5}"#),
-    ("config.get", "{}"),
-    ("models.list", "{}"),
-    ("agents.list", "{}"),
-    ("agent.identity.get", r#"{"agentId":"main"}"#),
-    ("channels.status", r#"{"probe":false}"#),
-    ("sessions.list", r#"{"limit":5}"#),
-    ("sessions.preview", r#"{"keys":["agent:main:main"]}"#),
-    ("sessions.resolve", r#"{"key":"agent:main:main"}"#),
-    ("chat.history", r#"{"sessionKey":"agent:main:main"}"#),
-    (
-        "chat.inject",
-        r#"{"sessionKey":"agent:main:main","message":"noted","label":"test"}"#,
-    ),
-    ("chat.abort", r#"{"sessionKey":"agent:main:main"}"#),
-    ("agent.wait", r#"{"runId":"none","timeoutMs":0}"#),
-];
-
 #[test]
-fn the_official_client_gets_through_every_operator_command() {
+fn the_official_client_shows_a_person_what_our_gateway_says() {
     if let Err(why) = official::program() {
         return harness::skip(
-            "the_official_client_gets_through_every_operator_command",
+            "the_official_client_shows_a_person_what_our_gateway_says",
             &why,
         );
     }
     let gateway = Gateway::with_fake_model();
-    let health = json(&ask(&gateway, &["health", "--json"]));
-    assert_eq!(health["ok"], true);
-
     // From the second connect on the client presents the device token it was given.
-    let status = ask(&gateway, &["status"]);
-    let text = String::from_utf8_lossy(&status.stdout);
-    assert!(text.contains("reachable"), "{text}");
-    ask(&gateway, &["status", "--deep"]);
-    ask(&gateway, &["gateway", "probe"]);
-    let service = json(&ask(&gateway, &["gateway", "status", "--json"]));
-    assert_eq!(service["rpc"]["ok"], true, "{service}");
-
+    for _ in 0..2 {
+        let status = ask(&gateway, &["status"]);
+        let text = String::from_utf8_lossy(&status.stdout);
+        assert!(text.contains("reachable"), "{text}");
+    }
     let answer = json(&ask(
         &gateway,
         &["agent", "--agent", "main", "--message", "hello", "--json"],
@@ -89,13 +59,9 @@ fn the_official_client_gets_through_every_operator_command() {
     let reply = answer["result"]["payloads"][0]["text"].as_str();
     assert!(reply.is_some_and(|text| !text.is_empty()), "{answer}");
 
-    for (method, params) in CALLS {
-        let output = ask(
-            &gateway,
-            &["gateway", "call", method, "--params", params, "--json"],
-        );
-        json(&output);
-    }
+    let note = r#"{"sessionKey":"agent:main:main","message":"noted","label":"test"}"#;
+    let call = ["gateway", "call", "chat.inject", "--params", note, "--json"];
+    assert_eq!(json(&ask(&gateway, &call))["ok"], true);
     let logs = ask(&gateway, &["logs", "--limit", "20", "--json"]);
     let first = String::from_utf8_lossy(&logs.stdout);
     assert!(
