@@ -6,6 +6,7 @@ mod admin;
 mod agent_files;
 mod agents_cli;
 mod approvals;
+mod audit;
 mod auth;
 mod browser;
 mod canvas;

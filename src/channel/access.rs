@@ -40,13 +40,10 @@ const PREFIXES: &[(&str, &[&str])] = &[
 
 /// Of a message in a direct chat. `paired` is what the store holds, `account` the account's section.
 pub fn direct(kind: &str, account: &Value, sender: &str, paired: &[String]) -> Verdict {
-    let (rules, policy, list) = match BY_DM_BLOCK.contains(&kind) {
-        true => (&account["dm"], "policy", "allowFrom"),
-        false => (account, "dmPolicy", "allowFrom"),
-    };
+    let (rules, policy) = direct_rules(kind, account);
     let policy = rules[policy].as_str().unwrap_or("pairing");
     let listed = || {
-        let configured = rules[list].as_array().into_iter().flatten();
+        let configured = rules["allowFrom"].as_array().into_iter().flatten();
         let mut entries = configured.filter_map(entry).chain(paired.iter().cloned());
         entries.any(|entry| {
             let entry = normal(kind, &entry);
@@ -86,12 +83,17 @@ pub fn owners(kind: &str, owners: &Value, account: Option<&Value>) -> Vec<String
     let Some(account) = account else {
         return named;
     };
-    let rules = match BY_DM_BLOCK.contains(&kind) {
-        true => &account["dm"],
-        false => account,
-    };
+    let (rules, _) = direct_rules(kind, account);
     let entries = list(&rules["allowFrom"]).into_iter();
     entries.map(|entry| stored(kind, &entry)).collect()
+}
+
+/// Where the rules for direct chats are, and what their policy is called there.
+pub fn direct_rules<'a>(kind: &str, account: &'a Value) -> (&'a Value, &'static str) {
+    match BY_DM_BLOCK.contains(&kind) {
+        true => (&account["dm"], "policy"),
+        false => (account, "dmPolicy"),
+    }
 }
 
 fn entry(value: &Value) -> Option<String> {

@@ -270,6 +270,16 @@ fn hosts(
     })
 }
 
+/// What opens the gateway of this configuration, whether or not it may start so.
+pub fn auth_of(snapshot: &Snapshot) -> Auth {
+    let mode = snapshot.config.gateway.tailscale.get("mode");
+    let tailscale = mode
+        .and_then(|mode| mode.as_str())
+        .and_then(Tailscale::parse);
+    let tailscale = tailscale.unwrap_or(Tailscale::Off);
+    auth(snapshot, &Flags::default(), None, tailscale)
+}
+
 fn auth(snapshot: &Snapshot, flags: &Flags, mode: Option<AuthMode>, tailscale: Tailscale) -> Auth {
     let file = &snapshot.config.gateway.auth;
     let secret = |flag: &Option<Secret>, file: &Option<Secret>, names: &[&str]| {

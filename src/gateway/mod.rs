@@ -5,7 +5,7 @@ pub mod agents;
 pub mod approvals;
 pub mod auth;
 pub mod broadcast;
-mod channels;
+pub mod channels;
 pub mod clock;
 mod commands;
 pub mod connect;

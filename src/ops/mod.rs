@@ -2,6 +2,7 @@
 //! what they found or did and print nothing.
 
 pub mod agents;
+pub mod audit;
 pub mod containers;
 pub mod doctor;
 pub mod embedded;

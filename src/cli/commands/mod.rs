@@ -20,6 +20,7 @@ mod onboard;
 mod pairing;
 mod quickstart;
 mod sandbox;
+mod security;
 mod sessions;
 mod setup;
 mod skills;
@@ -78,6 +79,7 @@ pub const ROOT: Command = Command {
         pairing::SPEC,
         quickstart::SPEC,
         sandbox::SPEC,
+        security::SPEC,
         sessions::SPEC,
         setup::SPEC,
         skills::SPEC,
@@ -190,6 +192,7 @@ const ROWS: &[Row] = &[
     row("sandbox explain", sandbox::explain::run).needing_config(),
     row("sandbox list", sandbox::list::list).needing_config(),
     row("sandbox recreate", sandbox::list::recreate).needing_config(),
+    row("security audit", security::audit),
     row("sessions", sessions::run).needing_config(),
     row("setup", setup::run).needing_config(),
     row("skills", skills::bare).needing_config(),
