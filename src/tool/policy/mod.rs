@@ -3,10 +3,15 @@
 //!
 //! Reads the effective configuration as JSON: the levels are alike, and most exist twice.
 
+mod names;
+
 use super::Tool;
 use super::confine;
 use crate::config::{Snapshot, agents};
+use names::{PROFILES, expand, known, names};
 use serde_json::Value;
+
+pub use names::{matches, normal_name};
 
 /// Who is asking.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,73 +22,6 @@ pub struct Caller<'a> {
     pub provider: &'a str,
     pub model: &'a str,
 }
-
-const GROUPS: &[(&str, &[&str])] = &[
-    ("group:fs", &["read", "write", "edit", "apply_patch"]),
-    ("group:runtime", &["exec", "process"]),
-    ("group:web", &["web_search", "web_fetch"]),
-    ("group:memory", &["memory_search", "memory_get"]),
-    (
-        "group:sessions",
-        &[
-            "sessions_list",
-            "sessions_history",
-            "sessions_send",
-            "sessions_spawn",
-            "session_status",
-        ],
-    ),
-    ("group:ui", &["browser", "canvas"]),
-    ("group:automation", &["cron", "gateway"]),
-    ("group:messaging", &["message"]),
-    ("group:nodes", &["nodes"]),
-    (
-        "group:openclaw",
-        &[
-            "browser",
-            "canvas",
-            "nodes",
-            "cron",
-            "message",
-            "gateway",
-            "agents_list",
-            "sessions_list",
-            "sessions_history",
-            "sessions_send",
-            "sessions_spawn",
-            "session_status",
-            "memory_search",
-            "memory_get",
-            "web_search",
-            "web_fetch",
-            "image",
-        ],
-    ),
-];
-
-const PROFILES: &[(&str, &[&str])] = &[
-    ("minimal", &["session_status"]),
-    (
-        "coding",
-        &[
-            "group:fs",
-            "group:runtime",
-            "group:sessions",
-            "group:memory",
-            "image",
-        ],
-    ),
-    (
-        "messaging",
-        &[
-            "group:messaging",
-            "sessions_list",
-            "sessions_history",
-            "sessions_send",
-            "session_status",
-        ],
-    ),
-];
 
 const SANDBOX_ALLOW: &[&str] = &[
     "exec",
@@ -130,10 +68,6 @@ const SUBAGENT_DENY: &[&str] = &[
     "memory_get",
 ];
 
-/// Tools an operator may name although this build does not have them; a list made of such names is
-/// still a list that means something.
-const ELSEWHERE: &[&str] = &["whatsapp_login", "tts"];
-
 /// Models are told of these only where a list of the configuration asks for them: the original does
 /// not send them.
 const ON_REQUEST: &[&str] = &["grep", "find", "ls"];
@@ -158,16 +92,6 @@ pub enum Origin {
     Agent,
     Global,
     Default,
-}
-
-/// Lower case, and today's name for an older one.
-pub fn normal_name(name: &str) -> String {
-    let name = name.trim().to_lowercase();
-    match name.as_str() {
-        "bash" => "exec".into(),
-        "apply-patch" => "apply_patch".into(),
-        _ => name,
-    }
 }
 
 /// The tools `caller` may call, in the table's order.
@@ -291,23 +215,6 @@ fn agent_tools<'a>(value: &'a Value, agent_id: &str) -> &'a Value {
         .unwrap_or(&Value::Null)
 }
 
-fn names(tools: &Value, key: &str) -> Option<Vec<String>> {
-    let list = tools.get(key)?.as_array()?;
-    Some(expand(list.iter().filter_map(Value::as_str)))
-}
-
-fn expand<'a>(list: impl Iterator<Item = &'a str>) -> Vec<String> {
-    list.flat_map(|name| {
-        let name = normal_name(name);
-        match GROUPS.iter().find(|(group, _)| *group == name) {
-            Some((_, members)) => members.iter().map(|m| m.to_string()).collect(),
-            None => vec![name],
-        }
-    })
-    .filter(|name| !name.is_empty())
-    .collect()
-}
-
 impl SandboxRules {
     fn of(own: &Value, shared: &Value) -> SandboxRules {
         let get = |key: &str| {
@@ -403,39 +310,6 @@ impl Level {
             })
         })
     }
-}
-
-fn known(pattern: &str) -> bool {
-    let ours = super::table().iter().map(|tool| tool.name);
-    let grouped = GROUPS
-        .iter()
-        .flat_map(|(_, members)| members.iter().copied());
-    let mut all = ours.chain(grouped).chain(ELSEWHERE.iter().copied());
-    all.any(|name| matches(pattern, name))
-}
-
-/// `*` stands for any run of characters, anywhere. Linear in both lengths: it only ever goes back
-/// to the last star.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        if p < pattern.len() && pattern[p] == b'*' {
-            star = Some((p, n));
-            p += 1;
-        } else if p < pattern.len() && pattern[p] == name[n] {
-            p += 1;
-            n += 1;
-        } else if let Some((back, seen)) = star {
-            p = back + 1;
-            n = seen + 1;
-            star = Some((back, n));
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
