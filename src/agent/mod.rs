@@ -18,6 +18,7 @@ pub mod hooks;
 pub mod inbound;
 pub mod lane;
 pub mod levels;
+pub mod mentioned;
 pub mod payload;
 pub mod prompt;
 pub mod prune;

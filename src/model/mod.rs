@@ -16,6 +16,7 @@ pub mod fault;
 mod frames;
 mod fuzzy;
 mod google_generative_ai;
+pub mod hear;
 mod history;
 mod json;
 mod kept;

@@ -6,7 +6,9 @@ mod brief;
 pub mod compaction;
 mod dress;
 mod flush;
+mod hearing;
 mod patience;
+mod shown;
 mod sight;
 mod tape;
 mod traces;
@@ -463,7 +465,12 @@ impl Flight {
             default_model: models::reference(config, &self.agent_id).to_string(),
         };
         flush::first(self, &mut memory, &bench, &brief, &chain);
-        let message = sight::described(self, config, &chain.targets[0], &self.message);
+        let first = &chain.targets[0];
+        let heard = hearing::heard(self, config, &self.message);
+        let said = heard.as_ref().unwrap_or(&self.message);
+        let message = shown::with_named(self, config, &folder, first, said)
+            .or_else(|| sight::described(self, config, first, said))
+            .or(heard);
         let deadline = Instant::now() + self.timeout;
         let cancel = self.run.cancel.clone();
         let limit = agents.clock().at(deadline, move || cancel.cancel());

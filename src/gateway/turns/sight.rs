@@ -143,7 +143,7 @@ fn models(config: &Snapshot, settings: &Value, dir: &std::path::Path, used: &Tar
 }
 
 /// The first rule that fits decides, else the default.
-fn in_scope(scope: &Value, key: &str, channel: Option<&str>) -> bool {
+pub(super) fn in_scope(scope: &Value, key: &str, channel: Option<&str>) -> bool {
     let kind = match key {
         key if key.contains(":group:") => "group",
         key if key.contains(":channel:") => "channel",
