@@ -3,6 +3,7 @@
 //! Sections are joined without blank lines; only injected files keep theirs. The clock is not in
 //! it, so that providers can cache it from turn to turn.
 
+pub mod channel;
 mod sections;
 
 use super::workspace::Injected;
@@ -49,6 +50,10 @@ pub struct Inputs<'a> {
     pub machine: Machine<'a>,
     pub default_model: &'a str,
     pub channel: Option<&'a str>,
+    /// What the channel can do beyond text.
+    pub capabilities: &'a [String],
+    /// How much to react with emoji there: `minimal` or `extensive`.
+    pub reactions: Option<&'a str>,
     pub thinking: &'a str,
     pub reasoning: &'a str,
     pub max_file_chars: usize,
@@ -141,6 +146,9 @@ pub fn build(inputs: &Inputs, target: &Target) -> Prompt {
     }
     if let Some(extra) = inputs.extra.map(str::trim).filter(|e| !e.is_empty()) {
         parts.push(sections::extra(full, extra));
+    }
+    if let (Some(level), Some(channel), true) = (inputs.reactions, inputs.channel, has("message")) {
+        parts.push(sections::reactions(channel, level));
     }
     if super::clean::wants_final_tag(&target.provider) {
         parts.push(sections::REASONING_FORMAT.into());
@@ -294,6 +302,8 @@ mod tests {
             heartbeat: None,
             sandbox: None,
             channel: None,
+            capabilities: &[],
+            reactions: None,
             max_file_chars: 20_000,
         }
     }
@@ -378,5 +388,22 @@ mod tests {
         assert!(small.reduced && small.text.len() < 1500 && !small.text.contains("exec"));
         inputs.mode = Mode::None;
         assert_eq!(build(&inputs, &target(64_000)).text.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_channel_is_named_with_what_it_can_do_and_how_much_to_react_there() {
+        let tools = [("message", "Send")];
+        let can = ["inlineButtons".to_string(), "x".to_string()];
+        let mut inputs = inputs(&[], &tools);
+        inputs.channel = Some("telegram");
+        inputs.capabilities = &can;
+        inputs.reactions = Some("minimal");
+        let text = build(&inputs, &target(64_000)).text;
+        assert!(text.contains(" | channel=telegram | capabilities=inlineButtons,x | "));
+        assert!(text.contains("\n## Reactions\n"));
+        inputs.tools = &[];
+        inputs.capabilities = &[];
+        let text = build(&inputs, &target(64_000)).text;
+        assert!(text.contains("capabilities=none") && !text.contains("## Reactions"));
     }
 }

@@ -219,6 +219,20 @@ pub fn extra(full: bool, extra: &str) -> String {
     format!("{heading}\n{extra}")
 }
 
+pub fn reactions(channel: &str, level: &str) -> String {
+    let how = match level {
+        "extensive" => {
+            "React freely: to what is funny, kind, interesting or moving, to thanks and to news, whenever a person would. Every message or two is fine."
+        }
+        _ => {
+            "React rarely: to confirm something that matters, or to a feeling that is plainly there. Not to routine messages, not to your own, at most once in five to ten exchanges."
+        }
+    };
+    format!(
+        "## Reactions\nOn {channel} you can react to a message with an emoji (`message`, action=react).\n{how}"
+    )
+}
+
 pub fn project_context(files: &[Injected]) -> String {
     if files.is_empty() {
         return String::new();
@@ -270,7 +284,8 @@ pub fn runtime_line(inputs: &Inputs, target: &Target) -> String {
     add("default_model", inputs.default_model);
     if let Some(channel) = inputs.channel {
         add("channel", channel);
-        add("capabilities", "none");
+        let can = inputs.capabilities.join(",");
+        add("capabilities", if can.is_empty() { "none" } else { &can });
     }
     add("thinking", inputs.thinking);
     format!("Runtime: {}", fields.join(" | "))

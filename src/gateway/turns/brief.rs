@@ -15,6 +15,7 @@ use crate::model::{Target, ToolSpec};
 use crate::session::{self, Entry};
 use crate::tool;
 use crate::wire::gateway::agent::{Report, ReportSandbox, ReportSkills};
+use serde_json::Value;
 use std::path::Path;
 
 /// Characters of one injected workspace file when the configuration does not say.
@@ -81,19 +82,21 @@ impl Brief<'_> {
         })
     }
 
+    /// The settings of the channel account that its people write to.
+    fn section(&self) -> Option<Value> {
+        let kind = self.flight.channel.as_deref()?;
+        let id = account_id(kind, self.entry);
+        let account = self.flight.core.channels.account(&id);
+        account.map(|account| account.section)
+    }
+
     /// Whose numbers these are: the owners of all commands, else who may write to the account.
-    fn owners(&self) -> Vec<String> {
+    fn owners(&self, section: Option<&Value>) -> Vec<String> {
         let Some(kind) = self.flight.channel.as_deref() else {
             return Vec::new();
         };
-        let account = self
-            .flight
-            .core
-            .channels
-            .account(&account_id(kind, self.entry));
-        let section = account.map(|account| account.section);
         let owners = &self.config.value["commands"]["ownerAllowFrom"];
-        access::owners(kind, owners, section.as_ref())
+        access::owners(kind, owners, section)
     }
 
     fn with_inputs<T>(&self, make: impl FnOnce(&Inputs) -> T) -> T {
@@ -108,6 +111,9 @@ impl Brief<'_> {
         let told = [group.as_deref(), flight.extra.as_deref()];
         let told: Vec<&str> = told.into_iter().flatten().collect();
         let told = told.join("\n\n");
+        let section = self.section();
+        let kind = flight.channel.as_deref().unwrap_or_default();
+        let own = section.as_ref().unwrap_or(&Value::Null);
         make(&Inputs {
             mode: if session::key::is_subagent(&flight.run.key) {
                 Mode::Minimal
@@ -122,7 +128,7 @@ impl Brief<'_> {
             aliases: &aliases,
             cite: tool::memory::settings::citations(self.config) != "off",
             zone: zone.unwrap_or(&machine.zone),
-            owners: &self.owners(),
+            owners: &self.owners(section.as_ref()),
             extra: Some(&told),
             heartbeat: (flight.agent_id == config.default_agent_id())
                 .then_some(heartbeat.prompt.as_str()),
@@ -135,6 +141,8 @@ impl Brief<'_> {
             },
             default_model: &self.default_model,
             channel: flight.channel.as_deref(),
+            capabilities: &prompt::channel::capabilities(kind, own),
+            reactions: prompt::channel::reactions(kind, own),
             thinking: self.thinking,
             reasoning: self.entry.reasoning_level.as_deref().unwrap_or("off"),
             max_file_chars: config
