@@ -1,10 +1,15 @@
 //! Setting up from the command line: what scripts and installers do, and what a person is asked.
 
 use crate::harness::Dir;
+use openclaw::base::sys::pty;
 use serde_json::{Value, json};
 use std::fs;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// A home with nothing in it.
 struct Home(Dir);
@@ -21,6 +26,8 @@ impl Home {
             .env_clear()
             .env("HOME", self.0.path())
             .env("PATH", "/usr/bin:/bin")
+            // Services of this host are none of ours.
+            .env("SVDIR", self.0.path().join("services"))
             .stdin(Stdio::null());
         command
     }
@@ -168,4 +175,191 @@ fn setup_makes_a_workspace_and_leaves_the_gateway_alone() {
     let (code, _, err) = home.run(&["setup", "--non-interactive"]);
     assert_eq!(code, Some(1));
     assert!(err.starts_with("Non-interactive onboarding"), "{err}");
+}
+
+/// A person at a terminal.
+struct Person {
+    keys: File,
+    child: Child,
+    seen: Arc<Mutex<String>>,
+    /// What was seen before the last answer.
+    read: usize,
+}
+
+impl Person {
+    fn at(home: &Home, args: &[&str]) -> Person {
+        let (master, slave) = pty::open(80, 24).expect("a terminal");
+        let slave = File::from(slave);
+        let shared = || Stdio::from(slave.try_clone().expect("a descriptor"));
+        let ours = home.command(args);
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait"])
+            .arg(ours.get_program())
+            .args(ours.get_args())
+            .env_clear()
+            .env("HOME", home.0.path())
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(shared())
+            .stdout(shared())
+            .stderr(shared())
+            .spawn()
+            .expect("openclaw starts");
+        let keys = File::from(master);
+        let mut screen = keys.try_clone().expect("a descriptor");
+        let seen = Arc::new(Mutex::new(String::new()));
+        let shown = seen.clone();
+        // Ends when the last one at the terminal has gone.
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = screen.read(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..n]);
+                shown.lock().unwrap().push_str(&text);
+            }
+        });
+        Person {
+            keys,
+            child,
+            seen,
+            read: 0,
+        }
+    }
+
+    /// Waits for the words after the last answer, and types.
+    fn when(&mut self, words: &str, typed: &str) {
+        let started = Instant::now();
+        loop {
+            let seen = self.seen.lock().unwrap().clone();
+            if let Some(at) = seen[self.read..].find(words) {
+                self.read += at + words.len();
+                break;
+            }
+            let late = started.elapsed() > Duration::from_secs(20);
+            assert!(!late, "{words:?} is not shown:\n{}", &seen[self.read..]);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.keys
+            .write_all(typed.as_bytes())
+            .expect("keys are taken");
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().expect("it ends").code();
+        let seen = self.seen.lock().unwrap().clone();
+        (code, seen)
+    }
+}
+
+#[test]
+fn a_person_is_asked_may_leave_and_finds_the_answers_again() {
+    let home = Home::new();
+    let args = [
+        "onboard",
+        "--skip-channels",
+        "--skip-skills",
+        "--skip-health",
+        "--no-install-daemon",
+    ];
+    let mut first = Person::at(&home, &args);
+    first.when("Continue? [y/N]", "y\n");
+    first.when("Onboarding mode [1]", "2\n");
+    first.when("set up? [1]", "\n");
+    first.when("Workspace directory [", "~/ws\n");
+    first.when("Model/auth provider [", "\x03");
+    first.when("Setup cancelled.", "");
+    let (code, _) = first.end();
+    assert_eq!(code, Some(0));
+    assert!(!home.0.path().join(".openclaw/openclaw.json").exists());
+    assert!(!home.0.path().join("ws").exists());
+
+    let mut again = Person::at(&home, &args);
+    again.when("Continue? [y/N]", "y\n");
+    again.when("Onboarding mode [2]", "\n");
+    again.when("set up? [1]", "\n");
+    again.when("Workspace directory [~/ws]", "\n");
+    again.when("Model/auth provider [", "anthropic\n");
+    again.when("Anthropic API key (not shown): ", "sk-ant-of-the-test\n");
+    again.when("Default model [1]", "\n");
+    again.when("Gateway port [18789]", "70000\n");
+    again.when("a port is a number from 1 to 65535", "");
+    again.when("Gateway port [18789]", "18991\n");
+    again.when("Gateway bind [1]", "\n");
+    again.when("Gateway auth [1]", "\n");
+    again.when("Tailscale exposure [1]", "\n");
+    again.when("Gateway token (blank to generate) (not shown): ", "\n");
+    again.when("Enable hooks?", "\n");
+    again.when("Onboarding complete.", "");
+    let (code, seen) = again.end();
+    assert_eq!(code, Some(0));
+    assert!(!seen.contains("sk-ant-of-the-test"));
+    let config = home.config();
+    assert_eq!(config["gateway"]["port"], 18991);
+    assert_eq!(
+        config["gateway"]["auth"]["token"].as_str().unwrap().len(),
+        48
+    );
+    let model = &config["agents"]["defaults"]["model"]["primary"];
+    assert_eq!(model, "anthropic/claude-opus-4-5");
+    assert!(home.0.path().join("ws/SOUL.md").is_file());
+    assert!(!home.0.path().join(".openclaw/rs/onboard.json").exists());
+    let keys = home.file(".openclaw/agents/main/agent/auth-profiles.json");
+    assert!(keys.contains("sk-ant-of-the-test"));
+}
+
+#[test]
+fn what_was_set_up_is_taken_away_as_far_as_was_said() {
+    let home = Home::new();
+    assert_eq!(home.run(&QUIET).0, Some(0));
+    let (code, _, err) = home.run(&["reset", "--non-interactive"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (Some(1), "Non-interactive mode requires --yes.\n")
+    );
+    let quiet = ["--yes", "--non-interactive"];
+    let (code, _, err) = home.run(&[&["reset", "--scope", "all"], &quiet[..]].concat());
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        err,
+        "Invalid --scope. Expected \"config\", \"config+creds+sessions\", or \"full\".\n"
+    );
+    let dry = [&["reset", "--scope", "full", "--dry-run"], &quiet[..]].concat();
+    let (code, out, _) = home.run(&dry);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        out,
+        "[dry-run] stop gateway service\n[dry-run] remove ~/.openclaw\n\
+         [dry-run] remove ~/.openclaw/workspace\nNext: openclaw onboard --install-daemon\n"
+    );
+    let (code, out, err) = home.run(&[&["reset", "--scope", "config"], &quiet[..]].concat());
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(
+        out,
+        "Removed ~/.openclaw/openclaw.json\nNext: openclaw onboard --install-daemon\n"
+    );
+
+    // The workspace lies in the state folder, and was not named.
+    let (code, out, err) = home.run(&[&["uninstall", "--state"], &quiet[..]].concat());
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(
+        out.contains("Removed ~/.openclaw (without ~/.openclaw/workspace)\n"),
+        "{out}"
+    );
+    assert!(out.contains("CLI still installed."), "{out}");
+    assert!(home.file(".openclaw/workspace/SOUL.md").len() > 10);
+    assert!(!home.0.path().join(".openclaw/agents").exists());
+    let rest = ["uninstall", "--state", "--workspace"];
+    let (code, _, _) = home.run(&[&rest[..], &quiet[..]].concat());
+    assert_eq!(code, Some(0));
+    assert!(!home.0.path().join(".openclaw").exists());
+
+    let (code, _, err) = home.run(&["configure", "--section", "nonsense"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.starts_with("Invalid --section: nonsense. Expected one of: "),
+        "{err}"
+    );
+    let (code, _, _) = home.run(&["configure"]);
+    assert_eq!(code, Some(0));
+    let (code, _, err) = home.run(&["onboard"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("--non-interactive"), "{err}");
 }

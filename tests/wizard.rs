@@ -34,6 +34,7 @@ fn a_client_is_led_from_question_to_question_and_the_configuration_follows() {
         json!("quickstart"),
         Value::Null,
         json!("modify"),
+        Value::Null,
         json!("skip"),
     ];
     for answer in answers {
@@ -46,7 +47,7 @@ fn a_client_is_led_from_question_to_question_and_the_configuration_follows() {
     assert_eq!(
         kinds,
         [
-            "note", "note", "confirm", "select", "note", "select", "select"
+            "note", "note", "confirm", "select", "note", "select", "note", "select"
         ]
     );
     assert_eq!(now, json!({"done": true, "status": "done"}));

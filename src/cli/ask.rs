@@ -61,17 +61,68 @@ impl Ask {
 
     /// The place of the chosen one of `options`.
     pub fn choose(&mut self, question: &str, options: &[&str]) -> Result<usize, Failure> {
+        self.pick(question, options, options, 0, options.len())
+    }
+
+    /// The same with a default. `shown` of the labels are listed; what one of the values says may
+    /// also be typed.
+    pub fn pick(
+        &mut self,
+        question: &str,
+        labels: &[&str],
+        values: &[&str],
+        default: usize,
+        shown: usize,
+    ) -> Result<usize, Failure> {
+        for (i, label) in labels.iter().take(shown).enumerate() {
+            eprintln!("  {}  {label}", i + 1);
+        }
+        if labels.len() > shown {
+            eprintln!("  {} more can be typed by name", labels.len() - shown);
+        }
+        let default = (default + 1).to_string();
+        loop {
+            let typed = self.text(question, Some(&default))?;
+            let number = typed.parse::<usize>().ok();
+            if let Some(number) = number.filter(|n| (1..=labels.len()).contains(n)) {
+                return Ok(number - 1);
+            }
+            let named = values.iter().position(|v| v.eq_ignore_ascii_case(&typed));
+            if let Some(at) = named {
+                return Ok(at);
+            }
+            eprintln!("  a number from 1 to {}", labels.len().min(shown));
+        }
+    }
+
+    /// Any number of `options`, those at `default` where nothing is typed.
+    pub fn several(
+        &mut self,
+        question: &str,
+        options: &[&str],
+        default: &[usize],
+    ) -> Result<Vec<usize>, Failure> {
         for (i, option) in options.iter().enumerate() {
             eprintln!("  {}  {option}", i + 1);
         }
+        let numbers: Vec<String> = default.iter().map(|at| (at + 1).to_string()).collect();
+        let hint = match numbers.is_empty() {
+            true => "none".to_string(),
+            false => numbers.join(","),
+        };
         loop {
-            let typed = self.text(question, Some("1"))?;
-            let number = typed.parse::<usize>().ok();
-            if let Some(number) = number.filter(|n| (1..=options.len()).contains(n)) {
-                return Ok(number - 1);
+            let question = format!("{question} (numbers, all or none)");
+            let typed = self.text(&question, Some(&hint))?;
+            match chosen(&typed, options.len()) {
+                Some(found) => return Ok(found),
+                None => eprintln!("  numbers from 1 to {}, with commas", options.len()),
             }
-            eprintln!("  a number from 1 to {}", options.len());
         }
+    }
+
+    /// A line that is not shown while it is typed; may be empty.
+    pub fn hidden(&mut self, question: &str) -> Result<String, Failure> {
+        self.read(&format!("{question} (not shown): "), true)
     }
 
     /// A secret: typed unseen until `fault` finds nothing wrong with it, or all of stdin when that
@@ -111,14 +162,15 @@ impl Ask {
     }
 
     fn read(&mut self, prompt: &str, unseen: bool) -> Result<String, Failure> {
-        let mut err = io::stderr();
-        let shown = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
-        shown.map_err(Stopped::from)?;
         let stdin = io::stdin();
+        // Before the question: who answers at once is not shown either, and loses nothing.
         let silence = match unseen {
             true => Some(Held::silent(stdin.as_fd()).map_err(Stopped::from)?),
             false => None,
         };
+        let mut err = io::stderr();
+        let shown = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
+        shown.map_err(Stopped::from)?;
         let mut poll = Poll::new();
         let signal = poll.add(self.signals.fd(), For::Reading);
         poll.add(stdin.as_fd(), For::Reading);
@@ -139,8 +191,29 @@ impl Ask {
     fn cancelled(&mut self) -> Failure {
         self.signals.take();
         eprintln!();
-        Failure::said("Cancelled.")
+        Failure::Cancelled
     }
+}
+
+/// `1,3`, `all`, `none`, as places.
+fn chosen(typed: &str, count: usize) -> Option<Vec<usize>> {
+    match typed.trim().to_lowercase().as_str() {
+        "none" => return Some(Vec::new()),
+        "all" => return Some((0..count).collect()),
+        _ => {}
+    }
+    let words = typed.split([',', ' ']).filter(|word| !word.is_empty());
+    let mut found = Vec::new();
+    for word in words {
+        let at = word.parse::<usize>().ok()?.checked_sub(1)?;
+        if at >= count {
+            return None;
+        }
+        if !found.contains(&at) {
+            found.push(at);
+        }
+    }
+    Some(found)
 }
 
 fn piped(fault: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Failure> {
@@ -157,5 +230,20 @@ fn piped(fault: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Failure> {
              printf %s \"$TOKEN\" | openclaw models auth paste-token --provider anthropic",
         )),
         Some(why) => Err(Failure::said(format!("Error: {why}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn several_are_named_by_number_and_what_is_none_is_refused() {
+        assert_eq!(chosen("1, 3,1", 3), Some(vec![0, 2]));
+        assert_eq!(chosen("ALL", 2), Some(vec![0, 1]));
+        assert_eq!(chosen("none", 2), Some(vec![]));
+        for bad in ["0", "4", "x", "1;2"] {
+            assert_eq!(chosen(bad, 3), None, "{bad}");
+        }
     }
 }

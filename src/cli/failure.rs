@@ -19,6 +19,8 @@ pub enum Failure {
     },
     /// Told word for word: the command has its own form.
     Said(String),
+    /// The person at the terminal does not go on.
+    Cancelled,
     /// Already told; only the status is left.
     Silent,
     /// The same with status 2: done, and something needs attention soon.
@@ -52,6 +54,7 @@ impl Failure {
         match self {
             Failure::PipeClosed => return ExitCode::SUCCESS,
             Failure::Silent => {}
+            Failure::Cancelled => eprintln!("Cancelled."),
             Failure::Warned => return ExitCode::from(2),
             Failure::Usage(err) => {
                 eprintln!("error: {err}");

@@ -47,6 +47,10 @@ impl Settings {
         self.0.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes over what the other has.
     pub fn append(&mut self, other: Settings) {
         self.0.extend(other.0);

@@ -105,6 +105,28 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// The same without what is at `keep`: the folders above that stay, too. False: nothing was removed.
+pub fn remove_but(path: &Path, keep: &[PathBuf]) -> io::Result<bool> {
+    let there = |kept: &&PathBuf| fs::symlink_metadata(kept).is_ok();
+    let inside: Vec<PathBuf> = keep
+        .iter()
+        .filter(|kept| kept.starts_with(path))
+        .filter(there)
+        .cloned()
+        .collect();
+    if inside.is_empty() {
+        return remove(path);
+    }
+    if inside.iter().any(|kept| kept == path) {
+        return Ok(false);
+    }
+    let mut any = false;
+    for entry in fs::read_dir(path)? {
+        any |= remove_but(&entry?.path(), &inside)?;
+    }
+    Ok(any)
+}
+
 /// Puts it into the trash of this user, where a file manager finds it with the way back; beside
 /// itself under another name where the trash is on another disk. Where it went; `None`: nothing was
 /// there.
@@ -173,8 +195,8 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::onboard::tests::Place;
     use super::*;
+    use crate::gateway::wizard::place::Place;
 
     #[test]
     fn each_scope_takes_what_it_names_and_leaves_the_rest() {
@@ -239,5 +261,28 @@ mod tests {
         assert!(remove(&link).unwrap());
         assert!(to.join("note").exists());
         assert!(!remove(&link).unwrap());
+    }
+
+    #[test]
+    fn a_workspace_inside_the_state_stays_unless_it_is_asked_for() {
+        let place = Place::new("{}");
+        let state = &place.snapshot.paths.state;
+        let kept = removal_names(state, &["a/b", "workspace/SOUL.md", "x"]);
+        let keep = [state.join("workspace")];
+        assert!(remove_but(state, &keep).unwrap());
+        assert!(kept[1].exists() && !kept[0].exists() && !kept[2].exists());
+        assert!(!remove_but(state, &keep).unwrap());
+        assert!(remove_but(state, &[]).unwrap());
+        assert!(!state.exists());
+    }
+
+    fn removal_names(folder: &Path, names: &[&str]) -> Vec<PathBuf> {
+        let make = |name: &&str| {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "x").unwrap();
+            path
+        };
+        names.iter().map(make).collect()
     }
 }

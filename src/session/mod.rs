@@ -21,7 +21,7 @@ mod link;
 mod load;
 pub mod parting;
 mod record;
-mod repair;
+pub mod repair;
 pub mod reset;
 mod seen;
 pub mod stamp;

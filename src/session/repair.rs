@@ -47,6 +47,40 @@ pub fn repair(path: &Path, session_id: &str, cwd: &Path) -> io::Result<PathBuf> 
     Ok(copy)
 }
 
+/// How many lines of it are no JSON objects.
+pub fn torn(path: &Path) -> io::Result<usize> {
+    let mut text = Vec::new();
+    let mut reader = BufReader::new(File::open(path)?);
+    let mut torn = 0;
+    while jsonl::read_line(&mut reader, &mut text, MAX_LINE)? {
+        let blank = text.iter().all(u8::is_ascii_whitespace);
+        torn += usize::from(!blank && !is_object(&text));
+    }
+    Ok(torn)
+}
+
+/// `repair` of a transcript whose session is only known by its file.
+pub fn transcript(path: &Path, cwd: &Path) -> io::Result<PathBuf> {
+    let id = path.file_stem().unwrap_or_default().to_string_lossy();
+    repair(path, &id, cwd)
+}
+
+/// The same for a log of any lines: the good ones stay.
+pub fn plain(path: &Path) -> io::Result<PathBuf> {
+    let copy = backup(path)?;
+    let mut out = Vec::new();
+    let mut text = Vec::new();
+    let mut reader = BufReader::new(File::open(&copy)?);
+    while jsonl::read_line(&mut reader, &mut text, MAX_LINE)? {
+        if is_object(&text) {
+            out.extend_from_slice(text.trim_ascii_end());
+            out.push(b'\n');
+        }
+    }
+    atomic::write(path, &out)?;
+    Ok(copy)
+}
+
 /// Copies `path` to the name the original uses for repairs.
 pub fn backup(path: &Path) -> io::Result<PathBuf> {
     let mut name = path.as_os_str().to_os_string();

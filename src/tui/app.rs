@@ -18,7 +18,7 @@ const TWICE: Duration = Duration::from_secs(1);
 const LISTED: usize = 200;
 
 /// What the terminal chat was started with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub session: Option<String>,
     pub deliver: bool,

@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::failure::Failure;
+use super::configure;
 use crate::base::cmdline::{Arg, Command};
 use crate::base::exit::Report;
 use crate::config::edit;
@@ -15,7 +16,10 @@ const PATH: Arg = Arg::required(
 pub const SPEC: Command = Command {
     name: "config",
     summary: "Read and change the configuration file",
+    about: "Without a subcommand the same as configure.",
+    flags: &[configure::SECTION],
     subcommands: &[GET, SET, UNSET],
+    standalone: true,
     ..Command::NEW
 };
 

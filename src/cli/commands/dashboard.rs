@@ -53,6 +53,12 @@ pub fn address_with_token(snapshot: &Snapshot) -> String {
 }
 
 pub fn run(context: &mut Context) -> Result<(), Failure> {
+    let wanted = !context.matches.has("no-open");
+    show(context, wanted)
+}
+
+/// The address, in a browser where one is `wanted` and can be.
+pub fn show(context: &mut Context, wanted: bool) -> Result<(), Failure> {
     let snapshot = &context.local.snapshot;
     let port = listen::port(snapshot);
     let plain = address(snapshot);
@@ -61,7 +67,6 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     let graphical = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
         .any(|name| snapshot.env.get(name).is_some());
-    let wanted = !context.matches.has("no-open");
     let out = &mut context.out;
     out.line(format!("Dashboard URL: {url}"))?;
     if !wanted {

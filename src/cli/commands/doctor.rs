@@ -6,28 +6,39 @@ use super::super::Context;
 use super::super::ask::{self, Ask};
 use super::super::failure::Failure;
 use super::super::output::{Colour, Out, Written};
+use super::gateway::service::openclaw;
+use crate::agent::workspace::repository;
 use crate::base::cmdline::{Command, Flag};
 use crate::ops::doctor::{Answer, CHECKS, Cure, Error, Finding, Ground, Kind, Remedy, Said};
+use crate::supervisor::lock;
 use serde_json::{Value, json};
 
 pub const SPEC: Command = Command {
     name: "doctor",
     summary: "Find what is wrong with the configuration and the state, and put it right",
     about: "Moves settings and files of earlier versions to where they belong, tightens \
-            permissions, makes a token where none is set. Asks before it changes anything; \
-            without a terminal it only reports.",
+            permissions, makes a token where none is set, mends torn files, brings the service \
+            up to date. Asks before it changes anything; without a terminal it only reports.",
     flags: &[
+        Flag::switch("deep", "Look at the whole system for other gateways"),
         Flag::switch("fix", "Put right without asking what can be"),
+        Flag::switch(
+            "force",
+            "With --fix: also write over a service that somebody changed",
+        ),
         Flag::switch("generate-gateway-token", "Make a token if there is none"),
         Flag::switch(
             "non-interactive",
             "Ask nothing; only files of an old layout are moved",
         ),
         Flag::switch("repair", "Same as --fix"),
+        Flag::switch(
+            "workspace-suggestions",
+            "Say what would do the workspace good",
+        )
+        .negatable(),
         Flag::switch("yes", "Same as --fix"),
     ],
-    // Checks of the original that are not made here have flags that scripts give.
-    lenient: true,
     ..Command::NEW
 };
 
@@ -47,14 +58,18 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         repair: ["fix", "repair", "yes"]
             .iter()
             .any(|flag| matches.has(flag)),
+        force: matches.has("force"),
         non_interactive: matches.has("non-interactive"),
         generate_token: matches.has("generate-gateway-token"),
         terminal: !json && ask::is_possible(),
     };
     let out = &mut context.out;
     let mut ground = Ground {
-        snapshot: context.local.snapshot.clone(),
+        program: Some(openclaw()),
+        deep: matches.has("deep"),
+        ..Ground::of(context.local.snapshot.clone())
     };
+    let tips = matches.switch("workspace-suggestions") != Some(false);
     let profile = ground.snapshot.paths.profile.clone();
     let mut report = Report::default();
     if !json {
@@ -110,7 +125,53 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         let fix = of_profile("openclaw doctor --fix", profile.as_deref());
         out.line(format!("Run \"{fix}\" to apply changes."))?;
     }
+    standing(out, &ground)?;
+    if tips {
+        suggest(out, &ground)?;
+    }
     Ok(out.line("Doctor complete.")?)
+}
+
+/// Whether there is a gateway: no finding, as one may be meant not to run.
+fn standing(out: &mut Out, ground: &Ground) -> Written {
+    let snapshot = &ground.snapshot;
+    if snapshot.config.gateway.mode.as_deref() == Some("remote") {
+        return Ok(());
+    }
+    match lock::holder(&snapshot.paths, &snapshot.env) {
+        Some(pid) => out.line(format!("Gateway running (pid {pid}).")),
+        None => {
+            let start = of_profile("openclaw gateway start ", snapshot.paths.profile.as_deref());
+            out.line(format!(
+                "Gateway not running. Start it: {}",
+                start.trim_end()
+            ))
+        }
+    }
+}
+
+/// What would do the workspace good.
+fn suggest(out: &mut Out, ground: &Ground) -> Written {
+    let snapshot = &ground.snapshot;
+    let agent = snapshot.config.default_agent_id();
+    let folder = snapshot.config.workspace(&agent, &snapshot.paths);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let shown = snapshot.paths.tilde(&folder);
+    if repository(&folder).is_none() {
+        out.line(format!(
+            "Tip: keep the workspace in git, in a private repository: git -C {shown} init"
+        ))?;
+    }
+    let memory = ["MEMORY.md", "memory.md", "memory"];
+    if !memory.iter().any(|name| folder.join(name).exists()) {
+        out.line(format!(
+            "Tip: the agent has no memory files yet ({shown}/MEMORY.md, {shown}/memory/). Tell it \
+             to keep notes there."
+        ))?;
+    }
+    Ok(())
 }
 
 fn is_wanted(out: &mut Out, said: &Said, kind: Kind, question: &str) -> Result<bool, Failure> {
@@ -128,6 +189,7 @@ fn is_wanted(out: &mut Out, said: &Said, kind: Kind, question: &str) -> Result<b
 fn command(kind: Kind) -> &'static str {
     match kind {
         Kind::Token => "openclaw doctor --generate-gateway-token",
+        Kind::Overwrite => "openclaw doctor --fix --force",
         _ => "openclaw doctor --fix",
     }
 }
@@ -135,12 +197,14 @@ fn command(kind: Kind) -> &'static str {
 /// Our commands in `text` as they are for this profile, so that they can be pasted.
 fn of_profile(text: &str, profile: Option<&str>) -> String {
     match profile {
-        Some(profile) => ["doctor", "config"]
-            .iter()
-            .fold(text.into(), |text: String, name| {
-                let named = format!("openclaw --profile {profile} {name} ");
-                text.replace(&format!("openclaw {name} "), &named)
-            }),
+        Some(profile) => {
+            ["config", "doctor", "gateway"]
+                .iter()
+                .fold(text.into(), |text: String, name| {
+                    let named = format!("openclaw --profile {profile} {name} ");
+                    text.replace(&format!("openclaw {name} "), &named)
+                })
+        }
         None => text.into(),
     }
 }

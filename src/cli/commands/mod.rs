@@ -6,6 +6,7 @@ mod agents;
 mod approvals;
 mod completion;
 mod config;
+mod configure;
 mod cron;
 mod dashboard;
 mod devices;
@@ -19,6 +20,7 @@ mod models;
 mod onboard;
 mod pairing;
 mod quickstart;
+mod reset;
 mod sandbox;
 mod security;
 mod sessions;
@@ -27,6 +29,7 @@ mod skills;
 mod status;
 mod system;
 mod tui;
+mod uninstall;
 
 use super::Context;
 use super::failure::Failure;
@@ -65,6 +68,7 @@ pub const ROOT: Command = Command {
         approvals::SPEC,
         completion::SPEC,
         config::SPEC,
+        configure::SPEC,
         cron::SPEC,
         dashboard::SPEC,
         devices::SPEC,
@@ -78,6 +82,7 @@ pub const ROOT: Command = Command {
         onboard::SPEC,
         pairing::SPEC,
         quickstart::SPEC,
+        reset::SPEC,
         sandbox::SPEC,
         security::SPEC,
         sessions::SPEC,
@@ -86,6 +91,7 @@ pub const ROOT: Command = Command {
         status::SPEC,
         system::SPEC,
         tui::SPEC,
+        uninstall::SPEC,
     ],
     ..Command::NEW
 };
@@ -104,9 +110,11 @@ const ROWS: &[Row] = &[
     row("approvals get", approvals::get),
     row("approvals set", approvals::set),
     row("completion", completion::run),
+    row("config", configure::run).needing_config(),
     row("config get", config::get).needing_config(),
     row("config set", config::set),
     row("config unset", config::unset),
+    row("configure", configure::run).needing_config(),
     row("cron add", cron::add),
     row("cron disable", cron::disable),
     row("cron edit", cron::edit),
@@ -189,6 +197,7 @@ const ROWS: &[Row] = &[
     row("pairing approve", pairing::approve),
     row("pairing list", pairing::list),
     row("quickstart", quickstart::run),
+    row("reset", reset::run),
     row("sandbox explain", sandbox::explain::run).needing_config(),
     row("sandbox list", sandbox::list::list).needing_config(),
     row("sandbox recreate", sandbox::list::recreate).needing_config(),
@@ -206,6 +215,7 @@ const ROWS: &[Row] = &[
     row("system heartbeat last", system::last),
     row("system presence", system::presence),
     row("tui", tui::run),
+    row("uninstall", uninstall::run),
 ];
 
 const fn row(name: &'static str, run: Run) -> Row {

@@ -12,7 +12,7 @@ use crate::gateway::skills::report::report;
 use crate::wire::gateway::skills::{Row, Status};
 use serde_json::{Map, Value, json};
 
-type Skill = Row<Requires, Check>;
+pub type Skill = Row<Requires, Check>;
 
 const ELIGIBLE: Flag = Flag::switch("eligible", "Only those that can be used");
 const VERBOSE: Flag = Flag::switch("verbose", "Say what is missing, too").short('v');
@@ -43,7 +43,7 @@ pub const SPEC: Command = Command {
     ..Command::NEW
 };
 
-fn status(context: &Context) -> Status<Requires, Check> {
+pub fn status(context: &Context) -> Status<Requires, Check> {
     let snapshot = &context.local.snapshot;
     let agent = snapshot.config.default_agent_id();
     let places = Places::of(snapshot, &snapshot.paths, &agent);
@@ -51,6 +51,14 @@ fn status(context: &Context) -> Status<Requires, Check> {
     let mut status = report(snapshot, &snapshot.paths, &agent, &found);
     status.skills.sort_by(|a, b| a.name.cmp(&b.name));
     status
+}
+
+/// A key opens it, and there is none yet.
+pub fn lacks_only_its_key(skill: &Skill) -> bool {
+    let missing = &skill.missing;
+    let only = missing.bins.is_empty() && missing.any_bins.is_empty() && missing.os.is_empty();
+    let key = |name: &String| missing.env.len() == 1 && missing.env.contains(name);
+    only && missing.config.is_empty() && skill.primary_env.as_ref().is_some_and(key)
 }
 
 pub fn bare(context: &mut Context) -> Result<(), Failure> {

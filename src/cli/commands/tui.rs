@@ -25,6 +25,9 @@ pub const SPEC: Command = Command {
     ..Command::NEW
 };
 
+/// Messages shown at first.
+const HISTORY: u64 = 200;
+
 pub fn run(context: &mut Context) -> Result<(), Failure> {
     let matches = &context.matches;
     let text = |name: &str| matches.text(name).map(str::to_string);
@@ -35,9 +38,23 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         thinking: text("thinking"),
         message: text("message"),
         timeout_ms: number("timeout-ms")?,
-        history_limit: number("history-limit")?.unwrap_or(200).max(1),
+        history_limit: number("history-limit")?.unwrap_or(HISTORY).max(1),
     };
+    open(context, options)
+}
+
+/// The chat as it is without flags, with something said at once.
+pub fn chat(context: &mut Context, message: Option<&str>) -> Result<(), Failure> {
+    let options = Options {
+        message: message.map(str::to_string),
+        history_limit: HISTORY,
+        ..Options::default()
+    };
+    open(context, options)
+}
+
+fn open(context: &mut Context, options: Options) -> Result<(), Failure> {
     let caller = context.local.caller()?.with(Who::tui());
-    let colours = !matches.has("no-color") && std::env::var_os("NO_COLOR").is_none();
+    let colours = !context.matches.has("no-color") && std::env::var_os("NO_COLOR").is_none();
     tui::run(caller, options, colours).map_err(|err| Failure::of(&err))
 }

@@ -1,42 +1,15 @@
-//! The questions, in the original's order as far as this program has what they set up.
+//! A setup as a conversation: which question comes next, and what has been answered.
 //!
 //! What comes next follows from what has been answered; there is no other state. Every answer is
 //! checked against its question, whatever the client showed.
 
+use super::steps;
 use crate::config::Snapshot;
-use crate::model::catalogue;
-use crate::wire::gateway::wizard::{Choice, Step};
+use crate::model::credential::{self, Profiles};
+use crate::wire::gateway::wizard::Step;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Characters of an answer: no address, path or key is longer.
-const MAX_TEXT: usize = 4096;
-/// Models of a provider that are offered; any other can be typed.
-const MAX_MODELS: usize = 100;
-/// The choice that lets one type.
-const TYPED: &str = "__manual__";
-const KEEP: &str = "__keep__";
-const SKIP: &str = "skip";
-
-/// Providers that are opened by a key and spoken to by this build, as people know them.
-const PROVIDERS: &[(&str, &str)] = &[
-    ("openai", "OpenAI"),
-    ("anthropic", "Anthropic"),
-    ("minimax", "MiniMax"),
-    ("moonshot", "Moonshot AI"),
-    ("google", "Google"),
-    ("openrouter", "OpenRouter"),
-    ("zai", "Z.AI"),
-    ("vercel-ai-gateway", "Vercel AI Gateway"),
-    ("opencode", "OpenCode Zen"),
-    ("xiaomi", "Xiaomi"),
-    ("synthetic", "Synthetic"),
-    ("venice", "Venice"),
-    ("groq", "Groq"),
-    ("mistral", "Mistral"),
-    ("xai", "xAI"),
-];
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,12 +20,15 @@ pub enum Question {
     Flow,
     Existing,
     Handling,
+    ResetScope,
+    Quick,
     Place,
     RemoteUrl,
     RemoteAuth,
     RemoteToken,
     Workspace,
     Provider,
+    HaveKey,
     ApiKey,
     Model,
     ModelName,
@@ -66,13 +42,48 @@ pub enum Question {
     Password,
 }
 
+impl Question {
+    /// The answer is never written down but where it belongs.
+    pub fn is_secret(self) -> bool {
+        use Question::{ApiKey, Password, RemoteToken, Token};
+        matches!(self, ApiKey | Password | RemoteToken | Token)
+    }
+
+    /// An answer that is worth offering again: not what leads on or must be meant each time.
+    fn is_kept(self) -> bool {
+        use Question::{Existing, Handling, Intro, Quick, ResetScope, Risk, Security};
+        let passing = [Existing, Handling, Intro, Quick, ResetScope, Risk, Security];
+        !self.is_secret() && !passing.contains(&self)
+    }
+}
+
 /// No Debug: a key may be among them.
 pub type Answers = BTreeMap<Question, Value>;
+
+/// Parts of a setup that can be gone through alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Workspace,
+    Model,
+    Gateway,
+}
+
+/// How much is asked.
+enum Extent {
+    /// The whole setup.
+    Whole,
+    /// Only where the gateway is, and the gateway elsewhere.
+    Place,
+    Part(Part),
+}
 
 pub struct Flow {
     config: Arc<Snapshot>,
     answers: Answers,
     asked: Option<(Question, Step)>,
+    extent: Extent,
+    resets: bool,
+    remembered: BTreeMap<String, Value>,
 }
 
 pub enum Next {
@@ -83,24 +94,65 @@ pub enum Next {
 }
 
 impl Flow {
-    pub fn new(config: Arc<Snapshot>, mode: Option<String>, workspace: Option<String>) -> Flow {
-        let mut answers = Answers::new();
-        if let Some(mode) = mode {
-            answers.insert(Question::Place, mode.into());
-        }
-        let workspace = workspace.map(|path| path.trim().to_string());
-        if let Some(path) = workspace.filter(|path| !path.is_empty()) {
-            answers.insert(Question::Workspace, path.into());
-        }
+    pub fn new(config: Arc<Snapshot>) -> Flow {
         Flow {
             config,
-            answers,
+            answers: Answers::new(),
             asked: None,
+            extent: Extent::Whole,
+            resets: false,
+            remembered: BTreeMap::new(),
         }
+    }
+
+    /// Where the gateway is, and nothing else here.
+    pub fn place(config: Arc<Snapshot>) -> Flow {
+        Flow {
+            extent: Extent::Place,
+            ..Flow::new(config)
+        }
+    }
+
+    pub fn part(config: Arc<Snapshot>, part: Part) -> Flow {
+        Flow {
+            extent: Extent::Part(part),
+            ..Flow::new(config)
+        }
+    }
+
+    /// Starting anew may be chosen: for one who then does it.
+    pub fn with_reset(mut self) -> Flow {
+        self.resets = true;
+        self
+    }
+
+    /// Answers of an earlier conversation, offered again.
+    pub fn remembering(mut self, earlier: BTreeMap<String, Value>) -> Flow {
+        self.remembered = earlier;
+        self
+    }
+
+    /// An answer that was given before the conversation; blanks are none.
+    pub fn given(mut self, key: Question, value: Option<&str>) -> Flow {
+        if let Some(value) = value.map(str::trim).filter(|text| !text.is_empty()) {
+            self.answers.insert(key, value.into());
+        }
+        self
+    }
+
+    pub fn set(&mut self, key: Question, value: impl Into<Value>) {
+        self.answers.insert(key, value.into());
     }
 
     pub fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// What may be offered again to one who comes back.
+    pub fn worth_keeping(&self) -> BTreeMap<String, Value> {
+        let kept = self.answers.iter().filter(|(key, _)| key.is_kept());
+        kept.map(|(key, value)| (format!("{key:?}"), value.clone()))
+            .collect()
     }
 
     /// Takes the answer to the question that was asked last, or says what is wrong with it.
@@ -108,13 +160,13 @@ impl Flow {
         let Some((key, step)) = &self.asked else {
             return Ok(());
         };
-        let value = check(*key, step, value)?;
+        let value = steps::check(*key, step, value, self.may_be_blank(*key))?;
         self.answers.insert(*key, value);
         self.asked = None;
         Ok(())
     }
 
-    pub fn next(&mut self) -> Next {
+    pub fn go_on(&mut self) -> Next {
         if self.says(Question::Risk, &json!(false)) {
             return Next::Cancelled;
         }
@@ -136,6 +188,56 @@ impl Flow {
         }
     }
 
+    fn step(&self, key: Question) -> Step {
+        let mut step = steps::of(self, key);
+        if let Some(value) = self.remembered.get(&format!("{key:?}")) {
+            if steps::check(key, &step, value, false).is_ok_and(|kept| kept == *value) {
+                step.initial_value = Some(value.clone());
+            }
+        }
+        step
+    }
+
+    pub(super) fn config(&self) -> &Snapshot {
+        &self.config
+    }
+
+    pub(super) fn resets(&self) -> bool {
+        self.resets
+    }
+
+    pub(super) fn is_only_place(&self) -> bool {
+        matches!(self.extent, Extent::Place)
+    }
+
+    /// The text that was answered.
+    pub(super) fn said(&self, key: Question) -> Option<&str> {
+        self.answers.get(&key).and_then(Value::as_str)
+    }
+
+    /// What opens the provider that was chosen already, in words.
+    pub(super) fn known_key(&self) -> Option<String> {
+        let provider = self.said(Question::Provider)?;
+        let paths = &self.config.paths;
+        let profiles = Profiles::read(paths, &paths.agent_dir);
+        let found = credential::find(&self.config, &profiles, provider);
+        found.first().map(|known| match &known.source {
+            credential::Source::Profile(id) => format!("profile {id}"),
+            credential::Source::Env(name) => name.clone(),
+            credential::Source::Config => "the configuration".into(),
+        })
+    }
+
+    fn may_be_blank(&self, key: Question) -> bool {
+        let auth = &self.config.config.gateway.auth;
+        match key {
+            // Blank: the one there is, or one is made.
+            Question::Token => true,
+            Question::Password => auth.password.is_some(),
+            _ => false,
+        }
+    }
+
     fn has(&self, key: Question) -> bool {
         self.answers.contains_key(&key)
     }
@@ -146,46 +248,89 @@ impl Flow {
 
     /// The first question that is open.
     fn open(&self) -> Option<Question> {
-        let said = |key: Question, text: &str| self.answers.get(&key).is_some_and(|v| v == text);
+        let mut wanted = Vec::new();
+        match &self.extent {
+            Extent::Whole => self.whole(&mut wanted),
+            Extent::Place => {
+                wanted.push(Question::Place);
+                if self.said(Question::Place) == Some("remote") {
+                    self.remote(&mut wanted);
+                }
+            }
+            Extent::Part(Part::Workspace) => wanted.push(Question::Workspace),
+            Extent::Part(Part::Model) => self.model(&mut wanted),
+            Extent::Part(Part::Gateway) => self.gateway(&mut wanted),
+        }
+        wanted.into_iter().find(|key| !self.has(*key))
+    }
+
+    fn whole(&self, wanted: &mut Vec<Question>) {
+        let said = |key: Question, text: &str| self.said(key) == Some(text);
         let remote = said(Question::Place, "remote");
-        let mut wanted = vec![Question::Intro, Question::Security, Question::Risk];
+        wanted.extend([Question::Intro, Question::Security, Question::Risk]);
         if !remote {
             wanted.push(Question::Flow);
         }
         if self.config.exists {
             wanted.extend([Question::Existing, Question::Handling]);
         }
-        if !said(Question::Handling, "keep") {
-            if said(Question::Flow, "advanced") {
-                wanted.push(Question::Place);
-            }
-            match remote {
-                true => wanted.extend([Question::RemoteUrl, Question::RemoteAuth]),
-                false => self.local(&mut wanted),
-            }
-            if remote && said(Question::RemoteAuth, "token") {
-                wanted.push(Question::RemoteToken);
-            }
-        }
-        wanted.into_iter().find(|key| !self.has(*key))
-    }
-
-    fn local(&self, wanted: &mut Vec<Question>) {
-        let said = |key: Question, text: &str| self.answers.get(&key).is_some_and(|v| v == text);
-        let manual = said(Question::Flow, "advanced");
-        if manual {
-            wanted.push(Question::Workspace);
-        }
-        wanted.push(Question::Provider);
-        if !said(Question::Provider, SKIP) {
-            wanted.extend([Question::ApiKey, Question::Model]);
-            if said(Question::Model, TYPED) {
-                wanted.push(Question::ModelName);
-            }
-        }
-        if !manual {
+        if said(Question::Handling, "keep") {
             return;
         }
+        if said(Question::Handling, "reset") {
+            wanted.push(Question::ResetScope);
+            return;
+        }
+        let manual = said(Question::Flow, "advanced");
+        if manual {
+            wanted.push(Question::Place);
+        }
+        if remote {
+            return self.remote(wanted);
+        }
+        wanted.push(match manual {
+            true => Question::Workspace,
+            false => Question::Quick,
+        });
+        self.model(wanted);
+        if manual {
+            self.gateway(wanted);
+        }
+    }
+
+    fn remote(&self, wanted: &mut Vec<Question>) {
+        wanted.extend([Question::RemoteUrl, Question::RemoteAuth]);
+        if self.said(Question::RemoteAuth) == Some("token") {
+            wanted.push(Question::RemoteToken);
+        }
+    }
+
+    fn model(&self, wanted: &mut Vec<Question>) {
+        wanted.push(Question::Provider);
+        match self.said(Question::Provider) {
+            None | Some(steps::SKIP) => return,
+            Some(steps::SETUP_TOKEN) => {
+                return wanted.push(Question::ApiKey);
+            }
+            Some(_) => {}
+        }
+        // Asked while it is open: a key that was typed meanwhile does not bring the question back.
+        if self.has(Question::HaveKey)
+            || (!self.has(Question::ApiKey) && self.known_key().is_some())
+        {
+            wanted.push(Question::HaveKey);
+        }
+        if !self.says(Question::HaveKey, &json!(true)) {
+            wanted.push(Question::ApiKey);
+        }
+        wanted.push(Question::Model);
+        if self.said(Question::Model) == Some(steps::TYPED) {
+            wanted.push(Question::ModelName);
+        }
+    }
+
+    fn gateway(&self, wanted: &mut Vec<Question>) {
+        let said = |key: Question, text: &str| self.said(key) == Some(text);
         wanted.extend([Question::Port, Question::Bind]);
         if said(Question::Bind, "custom") {
             wanted.push(Question::BindHost);
@@ -200,277 +345,4 @@ impl Flow {
             false => wanted.push(Question::Token),
         }
     }
-
-    fn setting(&self, pointer: &str) -> Option<&Value> {
-        self.config.value.pointer(pointer)
-    }
-
-    fn step(&self, key: Question) -> Step {
-        match key {
-            Question::Intro => note("OpenClaw onboarding", ""),
-            Question::Security => note(
-                "Security",
-                "An agent with tools can read files, run commands and act in your name, and \
-                 whoever can write to it can try to talk it into that. Keep the gateway on \
-                 loopback or behind a secret, give people access one by one, and sandbox what \
-                 strangers can reach. See openclaw.json(5) and exec-approvals.json(5).",
-            ),
-            Question::Risk => Step {
-                initial_value: Some(json!(false)),
-                ..ask(
-                    "confirm",
-                    "I understand this is powerful and inherently risky. Continue?",
-                )
-            },
-            Question::Flow => select(
-                "Onboarding mode",
-                &[
-                    ("quickstart", "QuickStart", "ask as little as possible"),
-                    ("advanced", "Manual", "port, network, secret"),
-                ],
-                "quickstart",
-            ),
-            Question::Existing => note("Existing config detected", &self.existing()),
-            Question::Handling => select(
-                "Config handling",
-                &[
-                    ("keep", "Use existing values", ""),
-                    ("modify", "Update values", ""),
-                ],
-                "keep",
-            ),
-            Question::Place => select(
-                "What do you want to set up?",
-                &[
-                    ("local", "Local gateway (this machine)", ""),
-                    ("remote", "Remote gateway (info-only)", ""),
-                ],
-                "local",
-            ),
-            Question::RemoteUrl => self.text("Gateway WebSocket URL", "/gateway/remote/url"),
-            Question::RemoteAuth => select(
-                "Gateway auth",
-                &[("token", "Token (recommended)", ""), ("off", "No auth", "")],
-                "token",
-            ),
-            Question::RemoteToken | Question::ApiKey | Question::Token | Question::Password => {
-                self.secret(key)
-            }
-            Question::Workspace => self.text("Workspace directory", "/agents/defaults/workspace"),
-            Question::Provider => {
-                let offered = PROVIDERS.iter().map(|(id, name)| choice(id, name, None));
-                Step {
-                    options: offered
-                        .chain([choice(SKIP, "Skip for now", None)])
-                        .collect(),
-                    initial_value: Some(SKIP.into()),
-                    ..ask("select", "Model/auth provider")
-                }
-            }
-            Question::Model => self.models(),
-            Question::ModelName => Step {
-                placeholder: Some("provider/model"),
-                ..ask("text", "Default model")
-            },
-            Question::Port => self.text("Gateway port", "/gateway/port"),
-            Question::Bind => select(
-                "Gateway bind",
-                &[
-                    ("loopback", "Loopback (127.0.0.1)", "only this machine"),
-                    ("lan", "LAN (0.0.0.0)", "every network"),
-                    ("tailnet", "Tailnet", "the address Tailscale gives"),
-                    ("auto", "Auto", ""),
-                    ("custom", "Custom IP", ""),
-                ],
-                "loopback",
-            ),
-            Question::BindHost => self.text("Custom IP address", "/gateway/customBindHost"),
-            Question::Auth => select(
-                "Gateway auth",
-                &[("token", "Token", ""), ("password", "Password", "")],
-                "token",
-            ),
-            Question::Tailscale => select(
-                "Tailscale exposure",
-                &[
-                    ("off", "Off", ""),
-                    ("serve", "Serve", "private, for your tailnet"),
-                    ("funnel", "Funnel", "public; needs a password"),
-                ],
-                "off",
-            ),
-            Question::ResetOnExit => Step {
-                initial_value: Some(json!(false)),
-                ..ask("confirm", "Reset Tailscale serve/funnel on exit?")
-            },
-        }
-    }
-
-    fn existing(&self) -> String {
-        let rows = [
-            ("workspace", "/agents/defaults/workspace"),
-            ("model", "/agents/defaults/model/primary"),
-            ("gateway.mode", "/gateway/mode"),
-            ("gateway.port", "/gateway/port"),
-            ("gateway.bind", "/gateway/bind"),
-            ("gateway.remote.url", "/gateway/remote/url"),
-        ];
-        let rows = rows.iter().filter_map(|(name, pointer)| {
-            let value = self.setting(pointer)?;
-            Some(format!("{name}: {}", plain(value)))
-        });
-        rows.collect::<Vec<_>>().join("\n")
-    }
-
-    fn text(&self, message: &str, pointer: &str) -> Step {
-        let initial = self.setting(pointer).map(plain);
-        Step {
-            initial_value: initial.filter(|text| !text.is_empty()).map(Value::from),
-            ..ask("text", message)
-        }
-    }
-
-    fn secret(&self, key: Question) -> Step {
-        let provider = self
-            .answers
-            .get(&Question::Provider)
-            .and_then(Value::as_str);
-        let name = PROVIDERS.iter().find(|(id, _)| Some(*id) == provider);
-        let message = match key {
-            Question::ApiKey => format!("{} API key", name.map_or("", |(_, name)| name)),
-            Question::Password => "Gateway password".into(),
-            Question::Token => "Gateway token (blank to generate)".into(),
-            _ => "Gateway token".into(),
-        };
-        Step {
-            sensitive: Some(true),
-            ..ask("text", &message)
-        }
-    }
-
-    fn models(&self) -> Step {
-        let mut options = Vec::new();
-        let current = self.setting("/agents/defaults/model/primary");
-        if let Some(current) = current.and_then(Value::as_str) {
-            options.push(choice(KEEP, &format!("Keep current ({current})"), None));
-        }
-        options.push(choice(TYPED, "Enter model manually", None));
-        let provider = self
-            .answers
-            .get(&Question::Provider)
-            .and_then(Value::as_str);
-        let id = provider.unwrap_or_default();
-        let known = catalogue::provider(id).into_iter();
-        let models = known.flat_map(|provider| provider.models().collect::<Vec<_>>());
-        options.extend(models.take(MAX_MODELS).map(|model| {
-            let name = format!("{id}/{}", model.id);
-            choice(&name, &name, Some(model.name.to_string()))
-        }));
-        Step {
-            initial_value: options.first().map(|first| first.value.clone()),
-            options,
-            ..ask("select", "Default model")
-        }
-    }
-}
-
-fn ask(kind: &'static str, message: &str) -> Step {
-    Step {
-        kind,
-        message: Some(message.into()),
-        executor: "client",
-        ..Step::default()
-    }
-}
-
-fn note(title: &str, message: &str) -> Step {
-    Step {
-        title: Some(title.into()),
-        ..ask("note", message)
-    }
-}
-
-fn select(message: &str, options: &[(&str, &str, &str)], initial: &str) -> Step {
-    let hint = |hint: &str| (!hint.is_empty()).then(|| hint.to_string());
-    Step {
-        options: options
-            .iter()
-            .map(|(value, label, about)| choice(value, label, hint(about)))
-            .collect(),
-        initial_value: Some(initial.into()),
-        ..ask("select", message)
-    }
-}
-
-fn choice(value: &str, label: &str, hint: Option<String>) -> Choice {
-    Choice {
-        value: value.into(),
-        label: label.into(),
-        hint,
-    }
-}
-
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_string)
-}
-
-fn check(key: Question, step: &Step, value: &Value) -> Result<Value, String> {
-    match step.kind {
-        "note" => Ok(Value::Null),
-        "confirm" => value
-            .as_bool()
-            .map(Value::from)
-            .ok_or_else(|| "answer true or false".into()),
-        "select" => step
-            .options
-            .iter()
-            .find(|option| option.value == *value)
-            .map(|option| option.value.clone())
-            .ok_or_else(|| "choose one of the options".into()),
-        _ => typed(key, plain(value).trim()),
-    }
-}
-
-fn typed(key: Question, text: &str) -> Result<Value, String> {
-    if text.len() > MAX_TEXT || text.contains(char::is_control) {
-        return Err("that is too long, or holds characters that cannot be typed".into());
-    }
-    let fine = match key {
-        // Blank: one is made.
-        Question::Token => return Ok(if text == "null" { "" } else { text }.into()),
-        Question::Port => {
-            let port = text.parse::<u16>().ok().filter(|port| *port > 0);
-            return port
-                .map(Value::from)
-                .ok_or_else(|| "a port is a number from 1 to 65535".into());
-        }
-        Question::RemoteUrl => (text.starts_with("ws://") || text.starts_with("wss://"))
-            .then_some(())
-            .ok_or("an address begins with ws:// or wss://"),
-        Question::BindHost => text
-            .parse::<std::net::Ipv4Addr>()
-            .map(drop)
-            .map_err(|_| "that is no IPv4 address"),
-        Question::ModelName => text
-            .split_once('/')
-            .filter(|(provider, model)| !provider.is_empty() && !model.is_empty())
-            .map(drop)
-            .ok_or("a model is named provider/model"),
-        _ => (!text.is_empty() && text != "null")
-            .then_some(())
-            .ok_or("an answer is needed"),
-    };
-    fine.map(|()| text.into()).map_err(str::to_string)
-}
-
-/// Whether an answer to `Question::Model` names a model.
-pub fn is_model(answer: &str) -> bool {
-    answer != KEEP && answer != TYPED
-}
-
-/// Whether an answer to `Question::Provider` names a provider.
-pub fn is_provider(answer: &str) -> bool {
-    answer != SKIP
 }

@@ -1,21 +1,34 @@
 //! The onboarding wizard as a conversation: one at a time, in memory, one question after another.
 //!
-//! `flow` knows the questions and their order, `save` writes what was answered. Nothing is written
+//! `flow` knows the order of the questions, `steps` their words, `save` writes what was answered; the
+//! command line asks the same. Nothing is written
 //! before the last answer, so a conversation that is cancelled or forgotten leaves no trace. One
 //! that nobody has touched for a while gives way to the next.
 
-mod flow;
-mod save;
+pub mod auth;
+pub mod error;
+pub mod flow;
+pub mod listen;
+#[cfg(test)]
+pub mod place;
+pub mod save;
+mod steps;
 
 use super::core::Core;
 use crate::base::id;
 use crate::wire::gateway::wizard::{Answer, Standing, Step};
-use flow::{Flow, Next};
+use flow::{Flow, Next, Question};
+use save::By;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A person who looks up a key is back by then.
 const IDLE: Duration = Duration::from_secs(30 * 60);
+
+const HERE: By = By {
+    command: "onboard",
+    running: true,
+};
 
 #[derive(Default)]
 pub struct Wizard(Mutex<Option<Session>>);
@@ -62,7 +75,9 @@ impl Wizard {
         }
         let mut session = Session {
             id: id::uuid(),
-            flow: Flow::new(core.config.current(), mode, workspace),
+            flow: Flow::new(core.config.current())
+                .given(Question::Place, mode.as_deref())
+                .given(Question::Workspace, workspace.as_deref()),
             step: None,
             status: Status::Running,
             error: None,
@@ -152,16 +167,16 @@ impl Session {
 
     fn advance(&mut self, core: &Core) {
         self.error = None;
-        match self.flow.next() {
+        match self.flow.go_on() {
             Next::Ask(mut step) => {
                 step.id = id::uuid();
                 self.step = Some(step);
             }
             Next::Cancelled => self.end(Status::Cancelled, None),
             Next::Failed(why) => self.end(Status::Error, Some(why)),
-            Next::Save => match save::write(core, self.flow.answers()) {
-                Ok(()) => self.end(Status::Done, None),
-                Err(why) => self.end(Status::Error, Some(why)),
+            Next::Save => match save::write(&core.config.current(), self.flow.answers(), HERE) {
+                Ok(_) => self.end(Status::Done, None),
+                Err(why) => self.end(Status::Error, Some(why.to_string())),
             },
         }
     }

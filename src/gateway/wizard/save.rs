@@ -1,119 +1,153 @@
-//! What the answers become: the key in the agent's auth profiles, then one edit of the
-//! configuration. The watcher of the configuration does the rest.
+//! What the answers become: the key where keys are kept, then one edit of the configuration. In a
+//! gateway the watcher of the configuration does the rest.
 
-use super::super::core::Core;
-use super::flow::{self, Answers, Question};
+use super::auth::{self, Auth, Token};
+use super::error::Error;
+use super::flow::{Answers, Question};
+use super::listen;
+use super::steps;
 use crate::base::secret::Secret;
-use crate::base::{hex, id, time};
-use crate::config::{edit, path};
+use crate::config::Snapshot;
+use crate::config::settings::Settings;
 use crate::model::credential;
+use crate::model::offer;
 use serde_json::{Value, json};
 
-/// What the original of this behaviour calls itself.
-const VERSION: &str = crate::wire::version::BEHAVIOUR;
+/// Who asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct By {
+    /// As it is noted in the configuration.
+    pub command: &'static str,
+    /// A gateway that runs, and reads no `.env` file again.
+    pub running: bool,
+}
 
-/// A place in the configuration and what to put there.
-type Setting = (Vec<String>, Value);
-
-pub fn write(core: &Core, answers: &Answers) -> Result<(), String> {
+/// Writes it all; the configuration that is in force then, and lines that tell of the key.
+pub fn write(
+    before: &Snapshot,
+    answers: &Answers,
+    by: By,
+) -> Result<(Snapshot, Vec<String>), Error> {
     let said = |key: Question| answers.get(&key).and_then(Value::as_str);
-    let paths = core.config.paths();
-    let provider = said(Question::Provider).filter(|provider| flow::is_provider(provider));
+    let auth = key(before, answers, by)?;
     let mut settings = Settings::default();
-    if let (Some(provider), Some(key)) = (provider, said(Question::ApiKey)) {
-        let profile = credential::keep(&paths.agent_dir, provider, &Secret::new(key))
-            .map_err(|err| format!("the key could not be kept: {err}"))?;
-        let known = json!({"provider": provider, "mode": "api_key"});
-        settings.put(&["auth", "profiles", &profile], known);
-    }
-    let mode = match said(Question::Place) {
+    let place = said(Question::Place);
+    let mode = match place {
         Some("remote") => "remote",
         _ => "local",
     };
     if said(Question::Handling) != Some("keep") {
         settings.put(&["gateway", "mode"], mode);
         match mode {
-            "remote" => remote(answers, &mut settings),
-            _ => local(core, answers, &mut settings),
+            "remote" => {
+                let token = said(Question::RemoteToken).map(Secret::new);
+                if let Some(url) = said(Question::RemoteUrl) {
+                    settings.append(remote(before, url, token.as_ref())?);
+                }
+            }
+            _ => local(before, answers, by, &mut settings)?,
         }
     }
-    settings.put(&["wizard", "lastRunAt"], time::now_iso());
-    settings.put(&["wizard", "lastRunVersion"], VERSION);
-    settings.put(&["wizard", "lastRunCommand"], "onboard");
-    settings.put(&["wizard", "lastRunMode"], mode);
-    let edited = edit::change(paths, core.config.env(), |tree| {
-        for (place, value) in &settings.0 {
-            path::set(tree, place, value.clone()).map_err(edit::Error::Path)?;
+    settings.note_run(by.command, mode);
+    let lines = auth.keep(&before.paths)?.into_iter().collect();
+    let mut all = auth.settings;
+    all.append(settings);
+    let after = all.write(&before.paths, &before.env);
+    Ok((after.map_err(Error::Config)?, lines))
+}
+
+/// A gateway somewhere else.
+pub fn remote(before: &Snapshot, url: &str, token: Option<&Secret>) -> Result<Settings, Error> {
+    if !url.starts_with("ws://") && !url.starts_with("wss://") {
+        return Err(Error::said(
+            "Invalid --remote-url (must start with ws:// or wss://)",
+        ));
+    }
+    let mut settings = Settings::default();
+    if before.config.gateway.remote.url.as_deref() != Some(url) {
+        // What belongs to another gateway (its token, its certificate) is not shown to this one.
+        settings.put(&["gateway", "remote"], json!({ "url": url }));
+    }
+    if let Some(token) = token {
+        settings.put(&["gateway", "remote", "token"], token.expose());
+    }
+    Ok(settings)
+}
+
+fn key(before: &Snapshot, answers: &Answers, by: By) -> Result<Auth, Error> {
+    let said = |key: Question| answers.get(&key).and_then(Value::as_str);
+    let typed = said(Question::ApiKey).map(Secret::new);
+    let mut auth = match said(Question::Provider) {
+        None | Some(steps::SKIP) => Auth::default(),
+        Some(steps::SETUP_TOKEN) => {
+            let token = Token {
+                provider: Some("anthropic".into()),
+                token: typed,
+                ..Token::default()
+            };
+            auth::token(before, &token)?
         }
-        Ok(())
-    });
-    edited.map(drop).map_err(|err| err.to_string())
+        Some(provider) => {
+            let Some(offer) = offer::of_provider(provider) else {
+                return Err(Error::said(format!("unknown provider {provider}")));
+            };
+            // A service has not the environment of this shell: its key is kept, too.
+            let of_env = || credential::in_env(before, provider).map(|found| found.key);
+            auth::opened(before, offer, typed.or_else(of_env), None, !by.running)
+        }
+    };
+    let model = said(Question::ModelName).or(said(Question::Model));
+    if let Some(model) = model.filter(|model| steps::is_model(model)) {
+        let place = ["agents", "defaults", "model", "primary"];
+        auth.settings.put(&place, model);
+        // Where there is a list of those that may be used, it is on it.
+        let listed = before.parsed.pointer("/agents/defaults/models");
+        if listed
+            .and_then(Value::as_object)
+            .is_some_and(|list| !list.is_empty())
+        {
+            let place = ["agents", "defaults", "models", model];
+            auth.settings.fill(&place, json!({}));
+        }
+    }
+    Ok(auth)
 }
 
-#[derive(Default)]
-struct Settings(Vec<Setting>);
-
-impl Settings {
-    fn put(&mut self, place: &[&str], value: impl Into<Value>) {
-        let place = place.iter().map(|part| part.to_string()).collect();
-        self.0.push((place, value.into()));
-    }
-}
-
-fn remote(answers: &Answers, settings: &mut Settings) {
-    let said = |key: Question| answers.get(&key).and_then(Value::as_str);
-    if let Some(url) = said(Question::RemoteUrl) {
-        settings.put(&["gateway", "remote", "url"], url);
-    }
-    if let Some(token) = said(Question::RemoteToken) {
-        settings.put(&["gateway", "remote", "token"], token);
-    }
-}
-
-fn local(core: &Core, answers: &Answers, settings: &mut Settings) {
-    let said = |key: Question| answers.get(&key).and_then(Value::as_str);
-    if let Some(workspace) = said(Question::Workspace) {
+fn local(
+    before: &Snapshot,
+    answers: &Answers,
+    by: By,
+    settings: &mut Settings,
+) -> Result<(), Error> {
+    let text = |key: Question| answers.get(&key).and_then(Value::as_str);
+    if let Some(workspace) = text(Question::Workspace) {
         settings.put(&["agents", "defaults", "workspace"], workspace);
     }
-    let model = said(Question::ModelName).or(said(Question::Model).filter(|m| flow::is_model(m)));
-    if let Some(model) = model {
-        settings.put(&["agents", "defaults", "model", "primary"], model);
+    // Where nobody was asked, a gateway that runs has what it needs, and would have to start anew.
+    let asked = answers.contains_key(&Question::Port);
+    let quick = answers.contains_key(&Question::Flow) && !by.running;
+    if !asked && !quick {
+        return Ok(());
     }
-    if let Some(port) = answers.get(&Question::Port) {
-        settings.put(&["gateway", "port"], port.clone());
-    }
-    let exposed = said(Question::Tailscale).is_some_and(|mode| mode != "off");
-    if let Some(bind) = said(Question::Bind) {
-        // Tailscale brings in what comes from outside; the gateway itself stays on loopback.
-        let bind = if exposed { "loopback" } else { bind };
-        settings.put(&["gateway", "bind"], bind);
-        if let Some(host) = said(Question::BindHost).filter(|_| bind == "custom") {
-            settings.put(&["gateway", "customBindHost"], host);
-        }
-    }
-    if let Some(mode) = said(Question::Tailscale) {
-        settings.put(&["gateway", "tailscale", "mode"], mode);
-        let reset = answers.get(&Question::ResetOnExit) == Some(&json!(true));
-        settings.put(&["gateway", "tailscale", "resetOnExit"], reset);
-    }
-    if let Some(password) = said(Question::Password) {
-        settings.put(&["gateway", "auth", "mode"], "password");
-        settings.put(&["gateway", "auth", "password"], password);
-        return;
-    }
-    let auth = &core.listen.auth;
-    let token = match said(Question::Token) {
-        Some("") => generated(),
-        Some(token) => token.into(),
-        // Nobody was asked: only a gateway without any secret gets one.
-        None if auth.token.is_none() && auth.password.is_none() => generated(),
-        None => return,
+    let owned = |key: Question| text(key).map(str::to_string);
+    let secret = |key: Question| {
+        let typed = text(key).filter(|text| !text.is_empty());
+        typed.map(Secret::new)
     };
-    settings.put(&["gateway", "auth", "mode"], "token");
-    settings.put(&["gateway", "auth", "token"], token);
-}
-
-/// 48 hex digits, as the original makes them.
-fn generated() -> String {
-    hex::encode(&id::random::<24>())
+    let wanted = listen::Wanted {
+        port: answers.get(&Question::Port).map(Value::to_string),
+        bind: owned(Question::Bind),
+        bind_host: owned(Question::BindHost),
+        auth: owned(Question::Auth),
+        // Blank asks for a new one where there is none.
+        token: match text(Question::Token) {
+            Some("") if before.config.gateway.auth.token.is_none() => Some(listen::generated()),
+            _ => secret(Question::Token),
+        },
+        password: secret(Question::Password),
+        tailscale: owned(Question::Tailscale),
+        reset_on_exit: answers.get(&Question::ResetOnExit).and_then(Value::as_bool),
+    };
+    settings.append(listen::look(before, &wanted)?.settings);
+    Ok(())
 }

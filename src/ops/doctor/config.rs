@@ -184,7 +184,7 @@ mod tests {
         let paths = Paths::resolve(&env, None);
         fs::write(&paths.config, config).unwrap();
         let snapshot = load::load(&paths, &env);
-        (Ground { snapshot }, dir)
+        (Ground::of(snapshot), dir)
     }
 
     fn cure(ground: &mut Ground) -> Vec<String> {

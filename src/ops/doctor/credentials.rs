@@ -138,9 +138,7 @@ mod tests {
             paths.credentials.join("oauth.json"),
             json!({"chutes": {"access": "a", "refresh": "r", "expires": 1}, "odd": 1}),
         );
-        let ground = Ground {
-            snapshot: load::load(&paths, &env),
-        };
+        let ground = Ground::of(load::load(&paths, &env));
         let found = look(&ground);
         assert_eq!(found.len(), 2);
         for finding in found {

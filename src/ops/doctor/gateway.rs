@@ -81,9 +81,7 @@ mod tests {
         let env = Env::from_pairs(&[("HOME", d), ("OPENCLAW_STATE_DIR", d)]);
         let paths = Paths::resolve(&env, None);
         std::fs::write(&paths.config, "{}").unwrap();
-        let mut ground = Ground {
-            snapshot: load::load(&paths, &env),
-        };
+        let mut ground = Ground::of(load::load(&paths, &env));
         let found = look(&ground);
         assert!(
             matches!(&found[0].cure, Cure::Yours(how) if how == "openclaw config set gateway.mode local")

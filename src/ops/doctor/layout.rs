@@ -186,7 +186,7 @@ mod tests {
         let env = Env::from_pairs(&[("HOME", d), ("OPENCLAW_STATE_DIR", d), ("TMPDIR", d)]);
         let paths = Paths::resolve(&env, None);
         let snapshot = load::load(&paths, &env);
-        (Ground { snapshot }, dir)
+        (Ground::of(snapshot), dir)
     }
 
     fn put(file: PathBuf, text: &str) {

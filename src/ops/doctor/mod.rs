@@ -1,17 +1,28 @@
 //! `openclaw doctor`: what is wrong with an installation, why it matters, and what puts it right.
 //!
 //! One file per check and a row here. A check looks and changes nothing; what it proposes is run
-//! only when the person, or a flag, says so. No check asks a gateway or a network: the doctor also
-//! works where nothing else does any more.
+//! only when the person, or a flag, says so. No check asks a gateway or a network, and only the last
+//! the service manager: the doctor also works where nothing else does any more.
 
 mod config;
 mod credentials;
+mod documents;
+mod exposure;
 mod gateway;
 mod homes;
 mod layout;
+mod leftovers;
+mod lines;
 mod permissions;
+mod profiles;
+mod room;
+mod sandbox;
+mod service;
+#[cfg(test)]
+mod tests;
 mod transcripts;
 mod variables;
+mod workspace;
 
 use crate::base::exit::Report;
 use crate::config::edit;
@@ -33,7 +44,16 @@ pub const CHECKS: &[Check] = &[
     Check::row("layout", layout::look),
     Check::row("credentials", credentials::look),
     Check::row("permissions", permissions::look),
+    Check::row("leftovers", leftovers::look),
+    Check::row("documents", documents::look),
+    Check::row("lines", lines::look),
     Check::row("transcripts", transcripts::look),
+    Check::row("profiles", profiles::look),
+    Check::row("workspace", workspace::look),
+    Check::row("sandbox", sandbox::look),
+    Check::row("exposure", exposure::look),
+    Check::row("room", room::look),
+    Check::row("service", service::look),
 ];
 
 pub struct Check {
@@ -44,6 +64,10 @@ pub struct Check {
 /// What is looked at.
 pub struct Ground {
     pub snapshot: Snapshot,
+    /// Our own `openclaw`, which a service starts; without it no service is looked at.
+    pub program: Option<PathBuf>,
+    /// The whole system is looked at for other gateways.
+    pub deep: bool,
 }
 
 pub struct Finding {
@@ -80,6 +104,12 @@ pub enum Kind {
     Migration,
     Token,
     Permissions,
+    /// Files of the state.
+    State,
+    /// The service, as this version writes it.
+    Service,
+    /// The service, where somebody wrote his own.
+    Overwrite,
 }
 
 /// What was said on the command line.
@@ -87,6 +117,8 @@ pub enum Kind {
 pub struct Said {
     /// `--fix`, `--repair` or `--yes`.
     pub repair: bool,
+    /// `--force`.
+    pub force: bool,
     pub non_interactive: bool,
     pub generate_token: bool,
     /// Somebody can be asked.
@@ -107,7 +139,10 @@ impl Said {
         let meant = match kind {
             Kind::Token if self.generate_token => true,
             Kind::Migration if self.non_interactive => true,
-            Kind::Token | Kind::Permissions if self.non_interactive => false,
+            Kind::Config | Kind::Migration => self.repair,
+            _ if self.non_interactive => false,
+            // What somebody wrote on purpose needs a word of its own.
+            Kind::Overwrite if self.repair && !self.force => return Answer::No,
             _ => self.repair,
         };
         match meant {
@@ -129,6 +164,9 @@ pub enum Error {
     },
     /// Not while a gateway writes there.
     Running(u32),
+    Service(crate::ops::service::Error),
+    /// In words: what a person has to do instead.
+    Left(String),
 }
 
 impl Check {
@@ -138,6 +176,15 @@ impl Check {
 }
 
 impl Ground {
+    /// Only files are looked at.
+    pub fn of(snapshot: Snapshot) -> Ground {
+        Ground {
+            snapshot,
+            program: None,
+            deep: false,
+        }
+    }
+
     fn paths(&self) -> &Paths {
         &self.snapshot.paths
     }
@@ -199,6 +246,8 @@ impl fmt::Display for Error {
             Error::Session(err) => err.fmt(f),
             Error::Credential(err) => err.fmt(f),
             Error::Io { path, err } => write!(f, "{}: {err}", path.display()),
+            Error::Service(err) => err.fmt(f),
+            Error::Left(text) => f.write_str(text),
             Error::Running(pid) => write!(f, "a gateway runs on this state (pid {pid})"),
         }
     }
@@ -210,49 +259,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Config(err) => err.hint(),
+            Error::Service(err) => err.hint(),
             Error::Running(_) => Some("stop the gateway, then: openclaw doctor --fix".into()),
             _ => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_word_for_it_or_a_person_is_a_yes() {
-        let said = |repair, non_interactive, generate_token, terminal| Said {
-            repair,
-            non_interactive,
-            generate_token,
-            terminal,
-        };
-        let answers = |said: Said| {
-            [
-                Kind::Config,
-                Kind::Migration,
-                Kind::Token,
-                Kind::Permissions,
-            ]
-            .map(|kind| said.answer(kind))
-        };
-        use Answer::{Ask, No, Yes};
-        assert_eq!(answers(said(false, false, false, false)), [No; 4]);
-        assert_eq!(answers(said(false, false, false, true)), [Ask; 4]);
-        assert_eq!(answers(said(true, false, false, false)), [Yes; 4]);
-        assert_eq!(answers(said(true, false, false, true)), [Yes; 4]);
-        let quiet = [No, Yes, No, No];
-        assert_eq!(answers(said(false, true, false, true)), quiet);
-        assert_eq!(answers(said(true, true, false, true)), [Yes, Yes, No, No]);
-        assert_eq!(answers(said(false, true, true, false)), [No, Yes, Yes, No]);
-    }
-
-    #[test]
-    fn every_check_has_a_name_of_its_own() {
-        let mut names: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), CHECKS.len());
     }
 }

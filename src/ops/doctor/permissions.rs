@@ -177,9 +177,7 @@ mod tests {
             ("OPENCLAW_STATE_DIR", state.to_str().unwrap()),
         ]);
         let paths = Paths::resolve(&env, None);
-        let ground = Ground {
-            snapshot: load::load(&paths, &env),
-        };
+        let ground = Ground::of(load::load(&paths, &env));
         let cure = || {
             let found = look(&ground);
             let count = found.len();

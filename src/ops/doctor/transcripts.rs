@@ -1,6 +1,6 @@
 //! Sessions whose conversation is not on disk.
 
-use super::{Cure, Finding, Ground};
+use super::{Cure, Finding, Ground, documents};
 use crate::session::key::Defaults;
 use crate::session::{Filter, Store};
 
@@ -9,6 +9,10 @@ const TOPIC: &str = "State integrity";
 const LATEST: usize = 5;
 
 pub fn look(ground: &Ground) -> Vec<Finding> {
+    // A store puts a copy of a damaged list aside whenever it reads it: looking must not.
+    if let Some(why) = damaged(ground) {
+        return vec![unreadable(&why)];
+    }
     let config = &ground.snapshot.config;
     let store = Store::open(ground.paths(), config);
     let latest = Filter {
@@ -18,14 +22,7 @@ pub fn look(ground: &Ground) -> Vec<Finding> {
     let sessions = match store.list(&latest) {
         Ok(sessions) => sessions,
         Err(err) => {
-            return vec![Finding {
-                topic: TOPIC,
-                grave: true,
-                what: format!("The list of sessions cannot be read: {err}."),
-                details: Vec::new(),
-                why: "A gateway answers no message until it can.",
-                cure: Cure::Yours("mend the file, or move it away to start with none".into()),
-            }];
+            return vec![unreadable(&err.to_string())];
         }
     };
     let gone: Vec<String> = sessions
@@ -60,6 +57,27 @@ pub fn look(ground: &Ground) -> Vec<Finding> {
     }]
 }
 
+/// What is wrong with an agent's list of sessions.
+fn damaged(ground: &Ground) -> Option<String> {
+    let agents = std::fs::read_dir(ground.paths().state.join("agents"));
+    agents.into_iter().flatten().flatten().find_map(|agent| {
+        let list = agent.path().join("sessions/sessions.json");
+        let why = documents::fault(&list)?;
+        Some(format!("{}: {why}", ground.shown(&list)))
+    })
+}
+
+fn unreadable(why: &str) -> Finding {
+    Finding {
+        topic: TOPIC,
+        grave: true,
+        what: format!("The list of sessions cannot be read: {why}."),
+        details: Vec::new(),
+        why: "A gateway answers no message until it can.",
+        cure: Cure::Yours("mend the file, or move it away to start with none".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,9 +90,7 @@ mod tests {
         let dir = id::temp_dir("doctor-transcripts");
         let env = Env::from_pairs(&[("OPENCLAW_STATE_DIR", dir.to_str().unwrap())]);
         let paths = Paths::resolve(&env, None);
-        let ground = Ground {
-            snapshot: load::load(&paths, &env),
-        };
+        let ground = Ground::of(load::load(&paths, &env));
         assert!(look(&ground).is_empty());
         let sessions = paths.sessions("main");
         fs::create_dir_all(&sessions).unwrap();

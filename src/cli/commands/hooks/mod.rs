@@ -45,6 +45,31 @@ fn all(context: &Context) -> Vec<(Hook, Standing)> {
     judged.collect()
 }
 
+/// Those built in that could run and do not: key, name, what for. One of a workspace may be the
+/// agent's own work; it is not offered.
+pub fn that_are_off(context: &Context) -> Vec<(String, String, String)> {
+    let snapshot = &context.local.snapshot;
+    let on = |hook: &Hook| {
+        let entry = hooks::entry(snapshot, hook);
+        hooks::is_on(snapshot) && entry.is_some_and(|entry| entry["enabled"] == true)
+    };
+    let could = |hook: &Hook, standing: Standing| {
+        let own = format!("hooks.internal.entries.{}.enabled", hook.key());
+        let mut missing = standing.missing;
+        missing.config.retain(|path| *path != own);
+        missing == Requires::default()
+    };
+    let found = all(context).into_iter();
+    let found = found.filter(|(hook, _)| hook.file.is_none() && !on(hook));
+    let found = found.filter_map(|(hook, standing)| could(&hook, standing).then_some(hook));
+    found
+        .map(|hook| {
+            let key = hook.key().to_string();
+            (key, hook.name, hook.description)
+        })
+        .collect()
+}
+
 /// For those that have no picture of their own.
 const LINK: &str = "🔗";
 

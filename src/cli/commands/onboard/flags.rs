@@ -3,8 +3,9 @@
 use super::super::super::failure::Failure;
 use crate::base::cmdline::Matches;
 use crate::base::secret::Secret;
+use crate::gateway::wizard::{auth, listen};
 use crate::model::offer;
-use crate::ops::onboard::{Local, auth, gateway};
+use crate::ops::onboard::Local;
 
 const RUNTIMES: [&str; 2] = ["node", "bun"];
 
@@ -32,14 +33,15 @@ pub fn local(matches: &Matches) -> Local {
                 expires_in: text("token-expires-in"),
             },
         },
-        gateway: gateway::Wanted {
+        gateway: listen::Wanted {
             port: text("gateway-port"),
             bind: text("gateway-bind"),
+            bind_host: None,
             auth: text("gateway-auth"),
             token: secret(matches, "gateway-token"),
             password: secret(matches, "gateway-password"),
             tailscale: text("tailscale"),
-            reset_on_exit: matches.has("tailscale-reset-on-exit"),
+            reset_on_exit: matches.switch("tailscale-reset-on-exit"),
         },
         skip_skills: matches.has("skip-skills"),
         node_manager: text("node-manager"),
@@ -53,7 +55,15 @@ pub fn secret(matches: &Matches, name: &str) -> Option<Secret> {
 
 /// Whether the service is asked for.
 pub fn installs(matches: &Matches) -> bool {
-    !matches.has("skip-daemon") && matches.switch("install-daemon") == Some(true)
+    installs_said(matches) == Some(true)
+}
+
+/// The same, where anything was said of it.
+pub fn installs_said(matches: &Matches) -> Option<bool> {
+    match matches.has("skip-daemon") {
+        true => Some(false),
+        false => matches.switch("install-daemon"),
+    }
 }
 
 pub fn runtime(matches: &Matches, installs: bool) -> Result<&str, Failure> {

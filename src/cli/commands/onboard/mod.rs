@@ -1,14 +1,20 @@
 //! `openclaw onboard`: from nothing to a gateway that answers, in a conversation or from flags.
 
-mod finish;
+pub mod channels;
+pub mod extras;
+pub mod finish;
 mod flags;
+pub mod talk;
+mod wizard;
 
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::Out;
 use crate::base::cmdline::{Command, Flag};
+use crate::base::exit::Report;
 use crate::client::local::Local;
 use crate::config::paths::expand;
+use crate::gateway::wizard::error::Error;
 use crate::ops::onboard::{self, Done};
 use crate::ops::removal::{self, Scope};
 use serde_json::json;
@@ -127,10 +133,7 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         )));
     }
     if !non_interactive {
-        return Err(Failure::said(
-            "Error: onboarding asks at a terminal\n  fix: openclaw onboard --non-interactive \
-             --accept-risk with the flags of openclaw onboard --help",
-        ));
+        return wizard::run(context);
     }
     match mode {
         "remote" => remote(context),
@@ -193,13 +196,8 @@ fn reset(context: &mut Context) -> Result<(), Failure> {
     if !context.matches.has("reset") {
         return Ok(());
     }
+    not_running(context)?;
     let snapshot = context.local.snapshot.clone();
-    if let Some(pid) = crate::supervisor::lock::holder(&snapshot.paths, &snapshot.env) {
-        return Err(Failure::said(format!(
-            "Error: a gateway runs on this state (pid {pid})\n  fix: {}, then this again",
-            context.command("gateway stop")
-        )));
-    }
     let asked = context.matches.text("workspace");
     let mut paths = removal::of_reset(&snapshot, Scope::Sessions);
     match asked {
@@ -212,6 +210,18 @@ fn reset(context: &mut Context) -> Result<(), Failure> {
     let fresh = crate::config::load::load(&snapshot.paths, &snapshot.env);
     context.local = Local::of(fresh);
     Ok(())
+}
+
+/// Nobody takes the state from under a gateway.
+fn not_running(context: &Context) -> Result<(), Failure> {
+    let snapshot = &context.local.snapshot;
+    match crate::supervisor::lock::holder(&snapshot.paths, &snapshot.env) {
+        None => Ok(()),
+        Some(pid) => Err(Failure::said(format!(
+            "Error: a gateway runs on this state (pid {pid})\n  fix: {}, then this again",
+            context.command("gateway stop")
+        ))),
+    }
 }
 
 /// Into the trash, and the line that says so.
@@ -260,9 +270,9 @@ fn tip(context: &mut Context) -> Result<(), Failure> {
     ))?)
 }
 
-fn told(err: onboard::Error) -> Failure {
+fn told(err: Error) -> Failure {
     match err {
-        onboard::Error::Said(text) => Failure::Said(text),
-        other => Failure::of(&other),
+        Error::Said(text) => Failure::Said(text),
+        other => Failure::of(&other as &dyn Report),
     }
 }

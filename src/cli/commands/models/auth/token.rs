@@ -5,8 +5,8 @@ use crate::base::cmdline::{Command, Flag};
 use crate::cli::Context;
 use crate::cli::ask::{self, Ask};
 use crate::cli::failure::Failure;
+use crate::gateway::wizard::auth::{ends, setup_token_fault};
 use crate::model::name::provider_id;
-use crate::ops::onboard::auth::{ends, setup_token_fault};
 
 pub const ADD: Command = Command {
     name: "add",

@@ -1,11 +1,12 @@
-//! The gateway's own settings: port, address, secret, Tailscale.
+//! The gateway's own settings: port, address, secret, Tailscale. What nothing was said of stays as it
+//! is.
 
-use super::Error;
+use super::error::Error;
 use crate::base::secret::Secret;
 use crate::base::{hex, id};
 use crate::config::Snapshot;
 use crate::config::settings::Settings;
-use serde_json::json;
+use serde_json::Value;
 
 /// The gateway's usual port.
 const PORT: u16 = 18789;
@@ -20,11 +21,13 @@ const EXPOSURES: [&str; 3] = ["off", "serve", "funnel"];
 pub struct Wanted {
     pub port: Option<String>,
     pub bind: Option<String>,
+    /// Of `custom`.
+    pub bind_host: Option<String>,
     pub auth: Option<String>,
     pub token: Option<Secret>,
     pub password: Option<Secret>,
     pub tailscale: Option<String>,
-    pub reset_on_exit: bool,
+    pub reset_on_exit: Option<bool>,
 }
 
 /// What it comes to.
@@ -37,43 +40,58 @@ pub struct Gateway {
     pub settings: Settings,
 }
 
+/// The words among them are words that are known.
+pub fn check(wanted: &Wanted) -> Result<(), Error> {
+    if wanted
+        .port
+        .as_deref()
+        .is_some_and(|typed| port(typed).is_none())
+    {
+        return Err(Error::said("Invalid --gateway-port"));
+    }
+    let words: [(&Option<String>, &[&str], &str); 3] = [
+        (&wanted.auth, &["token", "password"], "gateway-auth"),
+        (&wanted.bind, &BINDS, "gateway-bind"),
+        (&wanted.tailscale, &EXPOSURES, "tailscale"),
+    ];
+    for (given, known, flag) in words {
+        if given.as_deref().is_some_and(|word| !known.contains(&word)) {
+            return Err(Error::said(format!(
+                "Invalid --{flag} (use {}).",
+                known.join("|")
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn port(typed: &str) -> Option<u16> {
+    typed.parse::<u16>().ok().filter(|port| *port > 0)
+}
+
 pub fn look(snapshot: &Snapshot, wanted: &Wanted) -> Result<Gateway, Error> {
-    let port = match &wanted.port {
-        None => current_port(snapshot),
-        Some(typed) => typed
-            .parse::<u16>()
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(|| Error::said("Invalid --gateway-port"))?,
-    };
-    let one_of = |given: &Option<String>, known: &[&str], flag: &str, default: &str| match given {
-        None => Ok(default.to_string()),
-        Some(word) if known.contains(&word.as_str()) => Ok(word.clone()),
-        Some(_) => Err(Error::said(format!(
-            "Invalid --{flag} (use {}).",
-            known.join("|")
-        ))),
-    };
-    let auth = one_of(
-        &wanted.auth,
-        &["token", "password"],
-        "gateway-auth",
-        "token",
-    )?;
-    let tailscale = one_of(&wanted.tailscale, &EXPOSURES, "tailscale", "off")?;
-    let mut bind = one_of(&wanted.bind, &BINDS, "gateway-bind", "loopback")?;
+    check(wanted)?;
+    let gateway = &snapshot.config.gateway;
+    let port = wanted.port.as_deref().and_then(port);
+    let port = port.unwrap_or_else(|| current_port(snapshot));
+    let auth = wanted.auth.clone().or_else(|| gateway.auth.mode.clone());
+    let exposed = gateway.tailscale.get("mode").and_then(Value::as_str);
+    let tailscale = wanted.tailscale.as_deref().or(exposed);
+    let tailscale = tailscale.unwrap_or("off").to_string();
+    let bind = wanted.bind.clone().or_else(|| gateway.bind.clone());
+    let mut bind = bind.unwrap_or_else(|| "loopback".into());
     if tailscale != "off" {
         // Tailscale brings in what comes from outside; the gateway itself stays on loopback.
         bind = "loopback".into();
     }
-    if bind == "custom" && snapshot.config.gateway.custom_bind_host.is_none() {
+    if bind == "custom" && gateway.custom_bind_host.is_none() && wanted.bind_host.is_none() {
         return Err(Error::said(
             "--gateway-bind custom needs an address.\n  fix: openclaw config set \
              gateway.customBindHost <IPv4 address>, then run this again",
         ));
     }
     // A funnel is open to the world: only a password will do.
-    let auth = match auth == "password" || tailscale == "funnel" {
+    let auth = match auth.as_deref() == Some("password") || tailscale == "funnel" {
         true => "password",
         false => "token",
     };
@@ -81,10 +99,15 @@ pub fn look(snapshot: &Snapshot, wanted: &Wanted) -> Result<Gateway, Error> {
     secret(snapshot, wanted, auth, &mut settings)?;
     settings.put(&["gateway", "port"], port);
     settings.put(&["gateway", "bind"], bind.as_str());
-    settings.put(
-        &["gateway", "tailscale"],
-        json!({"mode": tailscale, "resetOnExit": wanted.reset_on_exit}),
-    );
+    if let Some(host) = wanted.bind_host.as_deref().filter(|_| bind == "custom") {
+        settings.put(&["gateway", "customBindHost"], host);
+    }
+    settings.put(&["gateway", "tailscale", "mode"], tailscale.as_str());
+    let place = ["gateway", "tailscale", "resetOnExit"];
+    match wanted.reset_on_exit {
+        Some(reset) => settings.put(&place, reset),
+        None => settings.fill(&place, false),
+    }
     Ok(Gateway {
         port,
         bind,
@@ -125,11 +148,15 @@ fn secret(
             None if mode == "password" => {
                 return Err(Error::said("Missing --gateway-password for password auth."));
             }
-            None => Secret::new(hex::encode(&id::random::<TOKEN_BYTES>())),
+            None => generated(),
         },
     };
     settings.put(&["gateway", "auth", mode], secret.expose());
     Ok(())
+}
+
+pub fn generated() -> Secret {
+    Secret::new(hex::encode(&id::random::<TOKEN_BYTES>()))
 }
 
 fn current_port(snapshot: &Snapshot) -> u16 {
@@ -143,9 +170,10 @@ fn current_port(snapshot: &Snapshot) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Place;
+    use super::super::place::Place;
     use super::*;
     use crate::config::text;
+    use serde_json::json;
 
     fn written(place: &Place, wanted: &Wanted) -> serde_json::Value {
         let gateway = look(&place.snapshot, wanted).unwrap();
@@ -157,10 +185,12 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_there_stays_and_a_new_one_is_made_only_where_there_is_none() {
-        let place = Place::new("{gateway:{auth:{token:'${MINE}'}}}");
+        let place = Place::new("{gateway:{bind:'lan',port:18800,auth:{token:'${MINE}'}}}");
+        let kept = written(&place, &Wanted::default());
+        assert_eq!(kept["auth"], json!({"mode": "token", "token": "${MINE}"}));
         assert_eq!(
-            written(&place, &Wanted::default())["auth"],
-            json!({"mode": "token", "token": "${MINE}"})
+            (&kept["port"], &kept["bind"]),
+            (&json!(18800), &json!("lan"))
         );
         let fresh = written(&Place::new("{}"), &Wanted::default());
         assert_eq!(fresh["auth"]["token"].as_str().unwrap().len(), 48);
@@ -182,7 +212,7 @@ mod tests {
         let mut wanted = Wanted {
             bind: Some("lan".into()),
             tailscale: Some("funnel".into()),
-            reset_on_exit: true,
+            reset_on_exit: Some(true),
             ..Wanted::default()
         };
         let Err(err) = look(&place.snapshot, &wanted) else {

@@ -4,23 +4,17 @@
 //! `look` checks everything and writes nothing; `apply` writes. What a person wrote before stays
 //! where nothing else was said.
 
-pub mod auth;
-pub mod gateway;
-
 use crate::agent::workspace;
 use crate::base::atomic;
-use crate::base::exit::{Exit, Report, writing_hint};
 use crate::base::secret::Secret;
 use crate::config::Snapshot;
-use crate::config::edit;
 use crate::config::paths::expand;
 use crate::config::settings::Settings;
-use crate::model::credential;
-use auth::Auth;
-use gateway::Gateway;
+use crate::gateway::wizard::auth::{self, Auth};
+use crate::gateway::wizard::error::{Error, io};
+use crate::gateway::wizard::listen::{self, Gateway};
+use crate::gateway::wizard::save;
 use serde_json::json;
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 const NODE_MANAGERS: [&str; 3] = ["npm", "pnpm", "bun"];
@@ -30,7 +24,7 @@ const NODE_MANAGERS: [&str; 3] = ["npm", "pnpm", "bun"];
 pub struct Local {
     pub workspace: Option<String>,
     pub auth: auth::Wanted,
-    pub gateway: gateway::Wanted,
+    pub gateway: listen::Wanted,
     pub skip_skills: bool,
     pub node_manager: Option<String>,
 }
@@ -49,21 +43,9 @@ pub struct Done {
     pub lines: Vec<String>,
 }
 
-#[derive(Debug)]
-pub enum Error {
-    /// What was said cannot be done; in words.
-    Said(String),
-    Config(edit::Error),
-    Credential(credential::Error),
-    Io {
-        path: PathBuf,
-        err: io::Error,
-    },
-}
-
 pub fn look(snapshot: &Snapshot, wanted: &Local) -> Result<Plan, Error> {
     let auth = auth::look(snapshot, &wanted.auth)?;
-    let gateway = gateway::look(snapshot, &wanted.gateway)?;
+    let gateway = listen::look(snapshot, &wanted.gateway)?;
     let mut settings = Settings::default();
     set_workspace(snapshot, wanted.workspace.as_deref(), &mut settings);
     settings.put(&["gateway", "mode"], "local");
@@ -103,7 +85,8 @@ impl Plan {
             "Updated {}",
             after.paths.tilde(&after.paths.config)
         ));
-        let workspace = prepare(&after, &mut lines)?;
+        let (workspace, made) = prepare(&after)?;
+        lines.extend(made);
         Ok(Done {
             after,
             workspace,
@@ -114,20 +97,8 @@ impl Plan {
 
 /// A gateway somewhere else: its address, and the token if it wants one.
 pub fn remote(before: &Snapshot, url: &str, token: Option<&Secret>) -> Result<Done, Error> {
-    if !url.starts_with("ws://") && !url.starts_with("wss://") {
-        return Err(Error::said(
-            "Invalid --remote-url (must start with ws:// or wss://)",
-        ));
-    }
-    let mut settings = Settings::default();
+    let mut settings = save::remote(before, url, token)?;
     settings.put(&["gateway", "mode"], "remote");
-    if before.config.gateway.remote.url.as_deref() != Some(url) {
-        // What belongs to another gateway (its token, its certificate) is not shown to this one.
-        settings.put(&["gateway", "remote"], json!({ "url": url }));
-    }
-    if let Some(token) = token {
-        settings.put(&["gateway", "remote", "token"], token.expose());
-    }
     settings.note_run("onboard", "remote");
     let after = settings
         .write(&before.paths, &before.env)
@@ -166,7 +137,8 @@ pub fn bare(before: &Snapshot, workspace: Option<&str>) -> Result<Done, Error> {
                 .map_err(Error::Config)?
         }
     };
-    let workspace = prepare(&after, &mut lines)?;
+    let (workspace, made) = prepare(&after)?;
+    lines.extend(made);
     Ok(Done {
         after,
         workspace,
@@ -197,17 +169,19 @@ fn set_workspace(snapshot: &Snapshot, asked: Option<&str>, settings: &mut Settin
 }
 
 /// The workspace with the files a new agent starts with, and the folder of its sessions.
-fn prepare(after: &Snapshot, lines: &mut Vec<String>) -> Result<PathBuf, Error> {
+pub fn prepare(after: &Snapshot) -> Result<(PathBuf, Vec<String>), Error> {
     let paths = &after.paths;
     let agent = after.config.default_agent_id();
     let folder = after.config.workspace(&agent, paths);
     let skip = after.config.agents.defaults.skip_bootstrap;
     workspace::create(&folder, skip).map_err(io(&folder))?;
-    lines.push(format!("Workspace OK: {}", paths.tilde(&folder)));
     let sessions = paths.sessions(&agent);
     atomic::create_private_dir(&sessions).map_err(io(&sessions))?;
-    lines.push(format!("Sessions OK: {}", paths.tilde(&sessions)));
-    Ok(folder)
+    let lines = vec![
+        format!("Workspace OK: {}", paths.tilde(&folder)),
+        format!("Sessions OK: {}", paths.tilde(&sessions)),
+    ];
+    Ok((folder, lines))
 }
 
 /// The end of `onboard --json`.
@@ -225,82 +199,10 @@ pub fn summary(plan: &Gateway, workspace: &Path, wanted: &Local) -> serde_json::
     })
 }
 
-pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Error + use<> {
-    let path = path.to_path_buf();
-    move |err| Error::Io {
-        path: path.clone(),
-        err,
-    }
-}
-
-impl Error {
-    fn said(text: impl Into<String>) -> Error {
-        Error::Said(text.into())
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Said(text) => f.write_str(text),
-            Error::Config(err) => err.fmt(f),
-            Error::Credential(err) => err.fmt(f),
-            Error::Io { path, err } => write!(f, "{}: {err}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl Report for Error {
-    fn exit(&self) -> Exit {
-        Exit::Failed
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Error::Said(_) => None,
-            Error::Config(err) => err.hint(),
-            Error::Credential(err) => err.hint(),
-            Error::Io { err, .. } => writing_hint(err),
-        }
-    }
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::base::id;
-    use crate::config::{Env, Paths, load};
-    use std::fs;
-
-    /// An installation of its own.
-    pub struct Place {
-        pub dir: PathBuf,
-        pub snapshot: Snapshot,
-    }
-
-    impl Place {
-        pub fn new(config: &str) -> Place {
-            let dir = id::temp_dir("onboard");
-            let d = dir.to_str().unwrap();
-            let env = Env::from_pairs(&[("HOME", d), ("MINE", "my-token")]);
-            let paths = Paths::resolve(&env, None);
-            atomic::create_private_dir(&paths.state).unwrap();
-            if config != "{}" {
-                fs::write(&paths.config, config).unwrap();
-            }
-            let snapshot = load::load(&paths, &env);
-            assert!(snapshot.valid, "{}", snapshot.complaint());
-            Place { dir, snapshot }
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.dir).unwrap();
-        }
-    }
+    use crate::gateway::wizard::place::Place;
 
     #[test]
     fn a_first_setup_makes_everything_and_a_second_one_changes_nothing_that_was_chosen() {

@@ -4,7 +4,7 @@
 //! A key goes into the agent's auth profiles, OpenAI's into the `.env` of the state folder: where
 //! the original puts them. It is never shown.
 
-use super::Error;
+use super::error::{Error, io};
 use crate::base::secret::Secret;
 use crate::base::time::now_ms;
 use crate::config::agents;
@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 
 /// Nothing is set up.
 pub const SKIP: &str = "skip";
+/// Its key goes into the `.env` file.
+const OPENAI: &str = "openai-api-key";
 /// A token of `claude setup-token`.
 pub const TOKEN: &str = "token";
 /// These need a person with a browser.
@@ -110,6 +112,11 @@ pub fn look(snapshot: &Snapshot, wanted: &Wanted) -> Result<Auth, Error> {
     }
 }
 
+/// Made with a browser, by a command of its own.
+pub fn is_login(choice: &str) -> bool {
+    LOGINS.contains(&choice) && choice != "setup-token"
+}
+
 /// What `--auth-choice` takes.
 pub fn choices() -> Vec<&'static str> {
     let keys = offer::OFFERS.iter().map(|offer| offer.choice);
@@ -129,7 +136,7 @@ fn key(snapshot: &Snapshot, wanted: &Wanted, offer: &Offer) -> Result<Auth, Erro
         }
     };
     let provider = offer.provider;
-    let in_env = offer.choice == "openai-api-key";
+    let in_env = offer.choice == OPENAI;
     let given = match &wanted.key {
         Some(key) => Some(key.clone()),
         None => credential::in_env(snapshot, provider).map(|found| found.key),
@@ -154,19 +161,30 @@ fn key(snapshot: &Snapshot, wanted: &Wanted, offer: &Offer) -> Result<Auth, Erro
             )));
         }
     };
-    Ok(opened(snapshot, offer, kept, place))
+    let mut auth = opened(snapshot, offer, kept, place, true);
+    auth.propose(snapshot, offer);
+    Ok(auth)
 }
 
-/// The key, if there is a new one, and what the configuration is told.
-pub fn opened(snapshot: &Snapshot, offer: &Offer, key: Option<Secret>, at: Option<String>) -> Auth {
+/// The key, if there is a new one, and what the configuration is told. `file`: OpenAI's may go into
+/// the `.env` file, which a running gateway does not read again.
+pub fn opened(
+    snapshot: &Snapshot,
+    offer: &Offer,
+    key: Option<Secret>,
+    at: Option<String>,
+    file: bool,
+) -> Auth {
     let provider = offer.provider;
     let mut auth = Auth::default();
-    if offer.choice == "openai-api-key" {
+    if file && offer.choice == OPENAI {
         let name = "OPENAI_API_KEY";
         auth.kept = key.map(|key| Kept::Variable { name, key });
     } else {
         let id = format!("{provider}:default");
-        note(snapshot, &mut auth.settings, &id, provider, "api_key");
+        if key.is_some() {
+            note(snapshot, &mut auth.settings, &id, provider, "api_key");
+        }
         auth.kept = key.map(|key| Kept::Profile {
             value: json!({"type": "api_key", "provider": provider, "key": key.expose()}),
             id,
@@ -176,27 +194,10 @@ pub fn opened(snapshot: &Snapshot, offer: &Offer, key: Option<Secret>, at: Optio
         let entry = offer.entry(&base_url);
         auth.settings.put(&["models", "providers", provider], entry);
     }
-    let (model, primary) = (
-        offer.model_ref(),
-        ["agents", "defaults", "model", "primary"],
-    );
-    match offer.takes_over {
-        true => auth.settings.put(&primary, model.as_str()),
-        false => {
-            let set = snapshot.config.agents.defaults.model.primary.is_some();
-            if !set {
-                auth.settings.put(&primary, model.as_str());
-            }
-        }
-    }
-    if !offer.alias.is_empty() {
-        let place = ["agents", "defaults", "models", &model, "alias"];
-        auth.settings.fill(&place, offer.alias);
-    }
     auth
 }
 
-fn token(snapshot: &Snapshot, wanted: &Token) -> Result<Auth, Error> {
+pub fn token(snapshot: &Snapshot, wanted: &Token) -> Result<Auth, Error> {
     let missing = |flag| {
         Err(Error::said(format!(
             "Missing {flag} for --auth-choice token."
@@ -283,6 +284,20 @@ fn sound(key: &Secret) -> Result<(), Error> {
 }
 
 impl Auth {
+    /// The offer's model as the default, where none was chosen.
+    fn propose(&mut self, snapshot: &Snapshot, offer: &Offer) {
+        let model = offer.model_ref();
+        let set = snapshot.config.agents.defaults.model.primary.is_some();
+        if offer.takes_over || !set {
+            let place = ["agents", "defaults", "model", "primary"];
+            self.settings.put(&place, model.as_str());
+        }
+        if !offer.alias.is_empty() {
+            let place = ["agents", "defaults", "models", &model, "alias"];
+            self.settings.fill(&place, offer.alias);
+        }
+    }
+
     /// Writes the secret to where it is read; what is told of it.
     pub fn keep(&self, paths: &Paths) -> Result<Option<String>, Error> {
         match &self.kept {
@@ -294,7 +309,7 @@ impl Auth {
             }
             Some(Kept::Variable { name, key }) => {
                 let file = paths.state.join(".env");
-                dotenv::set(&file, name, key.expose()).map_err(super::io(&file))?;
+                dotenv::set(&file, name, key.expose()).map_err(io(&file))?;
                 Ok(Some(format!("Saved {name} to {}", paths.tilde(&file))))
             }
         }
@@ -327,7 +342,7 @@ pub fn ends(typed: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Place;
+    use super::super::place::Place;
     use super::*;
     use std::fs;
 
