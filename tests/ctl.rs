@@ -197,3 +197,75 @@ fn a_watch_says_so_when_the_core_is_replaced_and_ends_well_when_nobody_reads() {
     gateway.restart_core();
     assert!(child.wait().unwrap().success());
 }
+
+/// The commands below EXAMPLES of the page, as a reader would type them.
+fn examples() -> Vec<String> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/man/openclawctl.1");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, rest) = page
+        .split_once(".Sh EXAMPLES\n")
+        .expect("the page has examples");
+    let section = rest.split("\n.Sh ").next().unwrap();
+    let plain = |line: &str| {
+        line.replace("\\(dq", "\"")
+            .replace("\\-", "-")
+            .replace("\\&", "")
+    };
+    let mut found = Vec::new();
+    let mut block: Option<Vec<String>> = None;
+    for line in section.lines() {
+        if line.starts_with(".Bd") {
+            block = Some(Vec::new());
+        } else if line.starts_with(".Ed") {
+            found.extend(block.take().map(|lines| lines.join("\n")));
+        } else if let Some(lines) = &mut block {
+            lines.push(plain(line));
+        } else if let Some(line) = line.strip_prefix(".Dl ") {
+            found.push(plain(line));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_examples_of_the_manual_page_run() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let gateway = Gateway::with_fake_model();
+    let dir = Dir::new("ctl-examples");
+    let file = |name: &str| dir.path().join(name);
+    std::fs::write(file("prompt.txt"), "hello\n").unwrap();
+    std::fs::write(file("refresh"), "#!/bin/sh\n: > refreshed\n").unwrap();
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(file("refresh"), mode).unwrap();
+    let programs = std::path::Path::new(CTL).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let examples = examples();
+    assert!(examples.len() >= 3, "{examples:?}");
+    for line in &examples {
+        let mut shell = gateway.command("/bin/sh");
+        shell
+            .args(["-ec", line])
+            .env("PATH", &path)
+            .current_dir(dir.path());
+        if !line.contains("watch") {
+            let output = shell.output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                output.status.success() && error.is_empty(),
+                "{line}: {error}"
+            );
+            continue;
+        }
+        // It goes on until it is stopped, with all that it started.
+        let mut running = shell.process_group(0).spawn().unwrap();
+        let patience = std::time::Duration::from_secs(20);
+        crate::harness::eventually(line, patience, || file("refreshed").exists().then_some(()));
+        let group = format!("-{}", running.id());
+        let killed = Command::new("kill").args(["-TERM", "--", &group]).status();
+        assert!(killed.unwrap().success());
+        running.wait().unwrap();
+    }
+    let answer = std::fs::read_to_string(file("answer.txt")).unwrap();
+    assert!(!answer.trim().is_empty());
+}

@@ -8,6 +8,7 @@ mod agents_cli;
 mod approvals;
 mod audit;
 mod auth;
+mod backup;
 mod browser;
 mod canvas;
 mod channels;

@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod frame;
 pub mod head;
 pub mod listen;
+pub mod mdns;
 pub mod policy;
 pub mod relay;
 mod selfsigned;

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod audit;
+pub mod backup;
 pub mod containers;
 pub mod doctor;
 pub mod embedded;

@@ -1,5 +1,6 @@
 //! Ours and the original side by side.
 
+mod captures;
 mod cron_expressions;
 pub mod official;
 mod official_admin;

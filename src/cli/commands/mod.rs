@@ -4,6 +4,7 @@ mod acp;
 mod agent;
 mod agents;
 mod approvals;
+mod backup;
 mod completion;
 mod config;
 mod configure;
@@ -30,6 +31,7 @@ mod status;
 mod system;
 mod tui;
 mod uninstall;
+mod update;
 
 use super::Context;
 use super::failure::Failure;
@@ -66,6 +68,7 @@ pub const ROOT: Command = Command {
         agent::SPEC,
         agents::SPEC,
         approvals::SPEC,
+        backup::SPEC,
         completion::SPEC,
         config::SPEC,
         configure::SPEC,
@@ -92,6 +95,7 @@ pub const ROOT: Command = Command {
         system::SPEC,
         tui::SPEC,
         uninstall::SPEC,
+        update::SPEC,
     ],
     ..Command::NEW
 };
@@ -109,6 +113,10 @@ const ROWS: &[Row] = &[
     row("approvals allowlist remove", approvals::remove),
     row("approvals get", approvals::get),
     row("approvals set", approvals::set),
+    row("backup create", backup::create),
+    row("backup list", backup::list),
+    row("backup restore", backup::restore_archive),
+    row("backup verify", backup::verify),
     row("completion", completion::run),
     row("config", configure::run).needing_config(),
     row("config get", config::get).needing_config(),
@@ -133,6 +141,7 @@ const ROWS: &[Row] = &[
     row("doctor", doctor::run),
     row("gateway", gateway::run::run),
     row("gateway call", gateway::call::run),
+    row("gateway discover", gateway::discover::run),
     row("gateway health", gateway::health::run),
     row("gateway install", gateway::service::install),
     row("gateway probe", gateway::probe::run),
@@ -142,6 +151,7 @@ const ROWS: &[Row] = &[
     row("gateway status", gateway::status::run),
     row("gateway stop", gateway::service::stop),
     row("gateway uninstall", gateway::service::uninstall),
+    row("gateway usage-cost", gateway::usage_cost::run),
     row("health", health::run),
     row("hooks", hooks::list::bare),
     row("hooks check", hooks::check::run),
@@ -216,6 +226,9 @@ const ROWS: &[Row] = &[
     row("system presence", system::presence),
     row("tui", tui::run),
     row("uninstall", uninstall::run),
+    row("update", update::run),
+    row("update status", update::status),
+    row("update wizard", update::wizard),
 ];
 
 const fn row(name: &'static str, run: Run) -> Row {

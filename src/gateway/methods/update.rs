@@ -30,15 +30,12 @@ pub fn run(core: &Arc<Core>, call: &Call) -> Answer {
         Ok(params) => params,
         Err(error) => return error.into(),
     };
-    let program = std::env::current_exe().ok();
-    let program = program.as_deref();
+    let (root, reason) = here();
     let updated = Updated {
         status: "skipped",
         mode: "unknown",
-        root: program
-            .and_then(Path::parent)
-            .map(|dir| dir.display().to_string()),
-        reason: Some(program.map_or_else(advice_without, |exe| advice(exe, Path::new("/")))),
+        root,
+        reason: Some(reason),
         before: Version {
             version: version::PROGRAM,
         },
@@ -75,6 +72,15 @@ pub fn run(core: &Arc<Core>, call: &Call) -> Answer {
         "restart": restart,
         "sentinel": left,
     }))
+}
+
+/// The folder of the running program, and what updates it.
+pub fn here() -> (Option<String>, String) {
+    let program = std::env::current_exe().ok();
+    let program = program.as_deref();
+    let folder = program.and_then(Path::parent);
+    let reason = program.map_or_else(advice_without, |exe| advice(exe, Path::new("/")));
+    (folder.map(|dir| dir.display().to_string()), reason)
 }
 
 /// What updates a program that lies at `exe`, on the system at `root`.

@@ -1,6 +1,6 @@
 //! Everything there is to say of the service of this host, for `gateway status` and the doctor.
 
-use super::{Issue, Manager, Other, Runtime, Words, Written, audit, here, others};
+use super::{Issue, Kind, Manager, Other, Runtime, Words, Written, audit, here, others};
 use crate::config::{Env, Paths, Snapshot, load};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,36 @@ impl Look {
     /// Of its command line.
     pub fn port(&self) -> Option<u16> {
         self.written.as_ref()?.port()
+    }
+}
+
+/// As much of it as a line holds. The manager is only asked where the service is registered.
+pub struct Brief {
+    pub label: &'static str,
+    pub loaded: bool,
+    /// `running (pid 7)`; `None` where none is installed.
+    pub runtime: Option<String>,
+}
+
+impl Brief {
+    pub fn of(snapshot: &Snapshot) -> Brief {
+        let mut all = Kind::NAMES.iter().map(|(_, kind)| kind.open(snapshot));
+        match all.find(|manager| manager.written().is_some()) {
+            None => Brief {
+                label: super::label(snapshot),
+                loaded: false,
+                runtime: None,
+            },
+            Some(manager) => {
+                let runtime = manager.runtime();
+                let pid = runtime.pid.map(|pid| format!(" (pid {pid})"));
+                Brief {
+                    label: manager.words().label,
+                    loaded: manager.loaded().unwrap_or(false),
+                    runtime: Some(format!("{}{}", runtime.status, pid.unwrap_or_default())),
+                }
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ mod sysvinit;
 
 pub use audit::{Issue, Level};
 pub use definition::Definition;
-pub use look::Look;
+pub use look::{Brief, Look};
 pub use others::Other;
 
 use crate::base::exit::{Exit, Report, writing_hint};
@@ -207,6 +207,14 @@ pub fn here(snapshot: &Snapshot) -> Box<dyn Manager> {
         return manager;
     }
     running(&snapshot.env).open(snapshot)
+}
+
+/// What the manager of this host is called, without asking it.
+fn label(snapshot: &Snapshot) -> &'static str {
+    match Path::new("/run/systemd/system").exists() {
+        true => "systemd",
+        false => running(&snapshot.env).open(snapshot).words().label,
+    }
 }
 
 fn running(env: &Env) -> Kind {

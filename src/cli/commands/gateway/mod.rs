@@ -1,11 +1,13 @@
 //! `openclaw gateway`: run one, and ask one.
 
 pub mod call;
+pub mod discover;
 pub mod health;
 pub mod probe;
 pub mod run;
 pub mod service;
 pub mod status;
+pub mod usage_cost;
 
 use crate::base::cmdline::Command;
 
@@ -18,6 +20,7 @@ pub const SPEC: Command = Command {
     standalone: true,
     subcommands: &[
         call::SPEC,
+        discover::SPEC,
         health::SPEC,
         service::INSTALL,
         probe::SPEC,
@@ -27,6 +30,7 @@ pub const SPEC: Command = Command {
         status::SPEC,
         service::STOP,
         service::UNINSTALL,
+        usage_cost::SPEC,
     ],
     ..Command::NEW
 };

@@ -62,8 +62,8 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
     let number = look.port().unwrap_or(own);
     let seen = Seen {
         url: caller.map(|c| c.target.url).unwrap_or_default(),
-        // Whose it is matters where it is not the gateway that answers.
-        port: (!matches!(probe, Some(Ok(_)))).then(|| port::look(number)),
+        // People are told whose it is only where it is not the gateway that answers.
+        port: (context.json() || !matches!(probe, Some(Ok(_)))).then(|| port::look(number)),
         number,
         look,
         probe,

@@ -1,8 +1,12 @@
 //! `openclaw status`: one page about the gateway, its agents, channels and sessions.
 
+mod around;
+mod diagnosis;
+mod tables;
+
 use super::super::Context;
 use super::super::failure::Failure;
-use super::super::output::{Colour, Column, Out, age};
+use super::super::output::{Column, age};
 use super::super::probe::{Probe, own_text, probe};
 use super::{dashboard, health, sessions};
 use crate::base::cmdline::{Command, Flag};
@@ -11,6 +15,7 @@ use crate::client::{Caller, DEFAULT_TIMEOUT, local};
 use crate::config::Snapshot;
 use crate::session::{Filter, Store};
 use crate::wire::version;
+use around::Around;
 use serde_json::{Value, json};
 
 /// Sessions shown.
@@ -40,8 +45,12 @@ struct Report {
     channels: Option<Value>,
     deep: Option<Value>,
     usage: Option<Value>,
+    heartbeat: Option<Value>,
     agents: Vec<AgentFiles>,
     summary: Value,
+    around: Around,
+    /// Which gateway was meant, and where that was found.
+    target: String,
 }
 
 struct AgentFiles {
@@ -66,8 +75,11 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
         channels: None,
         deep: None,
         usage: None,
+        heartbeat: None,
         agents: agents(&context.local.snapshot),
         summary: Value::Null,
+        around: Around::look(&context.local.snapshot),
+        target: String::new(),
     };
     match caller {
         Err(err) => report.probe.error = Some(err.to_string()),
@@ -75,6 +87,7 @@ pub fn run(context: &mut Context) -> Result<(), Failure> {
             if context.matches.has("verbose") || context.matches.has("debug") {
                 eprintln!("{}", caller.target);
             }
+            report.target = caller.target.to_string();
             report.url = caller.target.url.clone();
             report.source = caller.target.source.to_string();
             report.probe = probe(&caller, timeout);
@@ -110,6 +123,9 @@ fn ask_more(
     let mut client = caller.connect(timeout)?;
     let params = json!({"probe": false, "timeoutMs": 8000});
     report.channels = client.call("channels.status", Some(&params)).ok();
+    if deep {
+        report.heartbeat = client.call("last-heartbeat", None).ok();
+    }
     if usage {
         report.usage = client.call("usage.status", None).ok();
     }
@@ -234,7 +250,12 @@ fn document(snapshot: &Snapshot, report: &Report) -> Value {
         "totalSessions": report.agents.iter().map(|agent| agent.count).sum::<usize>(),
         "bootstrapPendingCount": report.agents.iter().filter(|agent| agent.bootstrap).count(),
     });
-    for (name, part) in [("health", &report.deep), ("usage", &report.usage)] {
+    report.around.add(&mut value);
+    for (name, part) in [
+        ("health", &report.deep),
+        ("usage", &report.usage),
+        ("lastHeartbeat", &report.heartbeat),
+    ] {
         if let Some(part) = part {
             value[name] = part.clone();
         }
@@ -259,8 +280,14 @@ fn print(context: &mut Context, report: &Report, all: bool) -> Result<(), Failur
         &rows,
     )?;
     out.line("")?;
-    print_channels(out, report)?;
-    print_sessions(out, report)?;
+    if !all {
+        report.around.print_findings(out)?;
+    }
+    tables::channels(out, report)?;
+    match all {
+        true => diagnosis::print_agents(out, snapshot, report)?,
+        false => tables::sessions(out, report)?,
+    }
     let queued = report.summary["queuedSystemEvents"].as_array();
     if let Some(events) = queued.filter(|events| !events.is_empty()) {
         out.title("System events")?;
@@ -276,16 +303,14 @@ fn print(context: &mut Context, report: &Report, all: bool) -> Result<(), Failur
     }
     if let Some(usage) = &report.usage {
         out.title("Usage")?;
-        out.json(usage)?;
+        tables::usage(out, usage)?;
         out.line("")?;
     }
     if all {
-        out.line("Pasteable debug report. Auth tokens redacted.")?;
+        return diagnosis::print(out, snapshot, report);
     }
     out.line("Next steps:")?;
-    if !all {
-        out.line("  Need to share?      openclaw status --all")?;
-    }
+    out.line("  Need to share?      openclaw status --all")?;
     out.line("  Need to debug live? openclaw logs --follow")?;
     match report.probe.reached {
         true => out.line("  Need to test channels? openclaw status --deep")?,
@@ -317,11 +342,23 @@ fn overview(snapshot: &Snapshot, report: &Report, all: bool) -> Vec<(&'static st
         rows.push(("Reload", note.to_string()));
     }
     rows.push(("Dashboard", dashboard::address(snapshot)));
+    let around = &report.around;
     rows.push(("OS", system()));
+    rows.push(("Tailscale", around.tailscale()));
+    rows.push(("Channel", around.channel()));
+    rows.push(("Update", around.update()));
     rows.push(("Gateway", gateway(snapshot, report)));
     if all {
         rows.push(("Security", secret(snapshot)));
+        let own = report.probe.own();
+        let own = own.map_or_else(|| "unknown".into(), |own| own_text(&own, "app"));
+        rows.push(("Gateway self", own));
     }
+    rows.push(("Gateway service", around.service()));
+    rows.push((
+        "Node service",
+        format!("{} not installed", around.service.label),
+    ));
     let pending = report.agents.iter().filter(|agent| agent.bootstrap).count();
     let newest = report
         .agents
@@ -343,6 +380,15 @@ fn overview(snapshot: &Snapshot, report: &Report, all: bool) -> Vec<(&'static st
             age(newest)
         ),
     ));
+    if all {
+        return rows;
+    }
+    rows.push(("Memory", around.memory().into()));
+    let probes = match &report.deep {
+        Some(_) => "enabled",
+        None => "skipped (use --deep)",
+    };
+    rows.push(("Probes", probes.into()));
     let events = report.summary["queuedSystemEvents"]
         .as_array()
         .map_or(0, Vec::len);
@@ -368,6 +414,9 @@ fn overview(snapshot: &Snapshot, report: &Report, all: bool) -> Vec<(&'static st
         })
         .collect();
     rows.push(("Heartbeat", beats.join(", ")));
+    if report.deep.is_some() {
+        rows.push(("Last heartbeat", last_heartbeat(report)));
+    }
     let known = &report.summary["sessions"];
     let window = known["defaults"]["contextTokens"].as_u64();
     let window = window.map_or_else(String::new, |n| {
@@ -408,6 +457,20 @@ fn gateway(snapshot: &Snapshot, report: &Report) -> String {
     text
 }
 
+fn last_heartbeat(report: &Report) -> String {
+    let Some(last) = report.heartbeat.as_ref().filter(|last| last.is_object()) else {
+        return "none".into();
+    };
+    let ago = last["ts"]
+        .as_u64()
+        .map(|at| time::now_ms().saturating_sub(at));
+    format!(
+        "{} · {}",
+        last["status"].as_str().unwrap_or("unknown"),
+        age(ago)
+    )
+}
+
 /// That there is a secret, and enough of it to compare two machines.
 fn secret(snapshot: &Snapshot) -> String {
     let auth = &snapshot.config.gateway.auth;
@@ -430,73 +493,6 @@ fn secret(snapshot: &Snapshot) -> String {
         true => "no secret in the config file".into(),
         false => parts.join(" · "),
     }
-}
-
-fn print_channels(out: &mut Out, report: &Report) -> Result<(), Failure> {
-    out.title("Channels")?;
-    let mut rows = Vec::new();
-    if let Some(channels) = &report.channels {
-        for id in channels["channelOrder"].as_array().into_iter().flatten() {
-            let id = id.as_str().unwrap_or_default();
-            let label = channels["channelLabels"][id].as_str().unwrap_or(id);
-            let one = &channels["channels"][id];
-            let on = one["configured"] == true;
-            let state = match (on, one["running"] == true, one["lastError"].as_str()) {
-                (false, _, _) => "SETUP",
-                (true, true, None) => "OK",
-                (true, _, Some(_)) => "WARN",
-                (true, false, None) => "OFF",
-            };
-            rows.push(vec![
-                label.to_string(),
-                if on { "ON" } else { "OFF" }.to_string(),
-                state.to_string(),
-                one["lastError"].as_str().unwrap_or("").to_string(),
-            ]);
-        }
-    }
-    let head = [
-        Column::new("Channel", 8),
-        Column::new("Enabled", 7),
-        Column::new("State", 6),
-        Column::flexible("Detail", 24),
-    ];
-    out.table(&head, &rows)?;
-    out.line("")?;
-    Ok(())
-}
-
-fn print_sessions(out: &mut Out, report: &Report) -> Result<(), Failure> {
-    out.title("Sessions")?;
-    let recent = report.summary["sessions"]["recent"].as_array();
-    let mut rows: Vec<Vec<String>> = recent
-        .into_iter()
-        .flatten()
-        .take(SHOWN)
-        .map(|row| {
-            let text = |name: &str| row[name].as_str().unwrap_or("").to_string();
-            vec![
-                text("key"),
-                text("kind"),
-                age(row["age"].as_u64()),
-                text("model"),
-                sessions::tokens(row["totalTokens"].as_u64(), row["contextTokens"].as_u64()),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        rows.push(vec![out.paint(Colour::Dim, "no sessions yet")]);
-    }
-    let head = [
-        Column::flexible("Key", 20),
-        Column::new("Kind", 4),
-        Column::new("Age", 7),
-        Column::new("Model", 12),
-        Column::new("Tokens", 14),
-    ];
-    out.table(&head, &rows)?;
-    out.line("")?;
-    Ok(())
 }
 
 fn system() -> String {
