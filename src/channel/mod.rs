@@ -1,7 +1,8 @@
 //! `openclaw-channel`: one worker, one channel account. No kind is built into this version: the
 //! worker carries a program in any language (`foreign`), keeps what it heard until the core has it
 //! (`spool`) and the link to the core (`worker`). Who may speak is decided in the core, by the rules
-//! of `access` and the codes of `pairing`.
+//! of `access` and the codes of `pairing`. How a text is written and cut for a
+//! service is in `text`.
 
 pub mod access;
 pub mod backoff;
@@ -17,6 +18,7 @@ pub mod pairing;
 pub mod recent;
 pub mod socket;
 mod spool;
+pub mod text;
 pub mod worker;
 
 use crate::base::exit::{self, Exit, Report};
