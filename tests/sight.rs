@@ -58,6 +58,57 @@ fn a_model_that_cannot_see_reads_what_another_saw() {
 }
 
 #[test]
+fn a_picture_that_is_named_is_shown_to_a_model_that_sees() {
+    let mut setup = Setup::with_fake_model();
+    let model = &mut setup.config["models"]["providers"]["fake"]["models"][0];
+    model["input"] = json!(["text", "image"]);
+    let workspace = setup.dir.path().join("workspace");
+    std::fs::write(workspace.join("cats.png"), b"\x89PNG\r\n\x1a\n..").unwrap();
+    let gateway = setup.start();
+    let mut ws = gateway.connect();
+    send(
+        &mut ws,
+        "How many are on ./cats.png, and on ./none.png?",
+        "n1",
+        json!([]),
+    );
+    let request = gateway.model().requests().remove(0).to_string();
+    assert_eq!(
+        request.matches("data:image/png;base64,").count(),
+        1,
+        "{request}"
+    );
+}
+
+#[test]
+fn a_recording_that_came_with_a_message_is_heard_and_no_other_file_is() {
+    let mut setup = Setup::with_fake_model();
+    let cat = json!({"type": "cli", "command": "cat", "args": ["{{MediaPath}}"]});
+    let broken = json!({"type": "cli", "command": "false"});
+    setup.config["tools"] = json!({"media": {"audio": {"models": [broken, cat]}}});
+    let inbound = setup.dir.path().join("state/media/inbound");
+    std::fs::create_dir_all(&inbound).unwrap();
+    std::fs::write(inbound.join("my voice.ogg"), "Buy milk.").unwrap();
+    let elsewhere = setup.dir.path().join("state/openclaw.json");
+    let gateway = setup.start();
+    let mut ws = gateway.connect();
+    let note = |path: &std::path::Path| format!("[media attached: {} (audio/ogg)]", path.display());
+    let text = format!(
+        "{}\n<media:audio> please",
+        note(&inbound.join("my voice.ogg"))
+    );
+    send(&mut ws, &text, "v1", json!([]));
+    let told = asked(&gateway.model().requests()[0]);
+    assert!(told.starts_with("[Audio]\nUser text:\n["), "{told}");
+    assert!(told.contains(" please\n"), "{told}");
+    assert!(told.ends_with("Transcript:\nBuy milk."), "{told}");
+    assert!(!told.contains("media attached"), "{told}");
+    send(&mut ws, &note(&elsewhere), "v2", json!([]));
+    let told = asked(&gateway.model().requests()[1]);
+    assert!(!told.contains("Transcript"), "{told}");
+}
+
+#[test]
 fn the_image_tool_asks_the_model_that_sees_and_is_not_there_without_one() {
     let (setup, eyes) = with_eyes();
     eyes.say(&["Two cats."]);
