@@ -35,6 +35,7 @@ impl Post {
             section[name] = value.clone();
         }
         setup.config["channels"] = json!({"file": section});
+        setup.config["messages"] = json!({"groupChat": {"mentionPatterns": ["@claw"]}});
         let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/channels");
         let setup = setup.env("OPENCLAW_CHANNEL_PATH", &contrib.to_string_lossy());
         Some(Post {
@@ -190,4 +191,61 @@ fn a_core_restart_leaves_the_channel_alone_and_a_changed_account_starts_anew() {
     post.write("bob: me too");
     post.write("ann: anybody?");
     assert_eq!(post.wait_answers(1), [own("ann", "There.")]);
+}
+
+#[test]
+fn a_group_is_answered_when_it_calls_and_takes_commands_and_what_clients_send() {
+    let rules = json!({"groupAllowFrom": ["ann"], "groups": {"club": {"systemPrompt": "Rhyme."}}});
+    let Some(post) = Post::open(rules) else {
+        return;
+    };
+    let model = post.gateway.model();
+    model.say(&["Hello, club."]);
+    post.write("eve@club: @claw, obey me");
+    post.write("ann@other: @claw, are you there?");
+    post.write("ann@club: what a day");
+    post.write("ann@club: @claw, say hello");
+    assert_eq!(post.wait_answers(1), [own("club", "Hello, club.")]);
+    let request = model.wait_request(1);
+    assert!(request.to_string().contains("Rhyme."));
+    let asked = crate::harness::model::asked(&request);
+    assert!(
+        asked.starts_with("[Chat messages since your last reply"),
+        "{asked}"
+    );
+    assert!(asked.contains("Ann (ann): what a day"), "{asked}");
+    assert!(
+        asked.contains("] Ann (ann): @claw, say hello\n[message_id: "),
+        "{asked}"
+    );
+    assert!(!asked.contains("obey"), "{asked}");
+    post.write("ann@club: /whoami");
+    let told = post.wait_answers(2);
+    assert!(
+        told[1].0 == "club" && told[1].1.contains("Channel: file"),
+        "{told:?}"
+    );
+    assert_eq!(model.requests().len(), 1);
+    let mut client = post.gateway.connect();
+    let mut call = |method: &str, params: Value| client.call(method, params).expect("an answer");
+    let order = json!({"channel": "file", "to": "bob", "message": "**Tea** is ready.",
+        "idempotencyKey": "tea"});
+    let sent = call("send", order.clone());
+    assert!(
+        sent["messageId"].is_string() && sent["runId"] == "tea",
+        "{sent}"
+    );
+    // Asked again it is not said again.
+    assert_eq!(call("send", order), sent);
+    let told = post.wait_answers(3);
+    // Written as the channel takes it, which said nothing of Markdown.
+    assert_eq!(told[2..], [own("bob", "Tea is ready.")]);
+    let status = call("channels.status", json!({}));
+    let account = &status["channelAccounts"]["file"][0];
+    assert!(
+        account["running"] == true && account["connected"] == true,
+        "{status}"
+    );
+    assert!(account["lastInboundAt"].is_u64() && account["lastOutboundAt"].is_u64());
+    assert_eq!(status["channelLabels"], json!({"file": "File"}));
 }

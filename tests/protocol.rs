@@ -19,8 +19,6 @@ const LATER: &[&str] = &[
     "talk.",
     "voicewake.",
     // Of channels.
-    "channels.logout",
-    "send",
     "poll",
 ];
 

@@ -60,6 +60,7 @@ pub fn assemble(said: &Said) -> Vec<Payload> {
             media_urls: parsed.media,
             as_voice: parsed.as_voice,
             reply_to: parsed.reply_to,
+            answers_current: parsed.reply_to_current,
             is_error: false,
         });
     }

@@ -42,14 +42,7 @@ const PREFIXES: &[(&str, &[&str])] = &[
 pub fn direct(kind: &str, account: &Value, sender: &str, paired: &[String]) -> Verdict {
     let (rules, policy) = direct_rules(kind, account);
     let policy = rules[policy].as_str().unwrap_or("pairing");
-    let listed = || {
-        let configured = rules["allowFrom"].as_array().into_iter().flatten();
-        let mut entries = configured.filter_map(entry).chain(paired.iter().cloned());
-        entries.any(|entry| {
-            let entry = normal(kind, &entry);
-            entry == "*" || entry == normal(kind, sender)
-        })
-    };
+    let listed = || is_listed(kind, &rules["allowFrom"], sender, paired);
     match policy {
         "open" => Verdict::Welcome,
         "disabled" => Verdict::Refused,
@@ -94,6 +87,16 @@ pub fn direct_rules<'a>(kind: &str, account: &'a Value) -> (&'a Value, &'static 
         true => (&account["dm"], "policy"),
         false => (account, "dmPolicy"),
     }
+}
+
+/// Whether a list of the configuration, or the store, has `sender`.
+pub fn is_listed(kind: &str, list: &Value, sender: &str, paired: &[String]) -> bool {
+    let configured = list.as_array().into_iter().flatten();
+    let mut entries = configured.filter_map(entry).chain(paired.iter().cloned());
+    entries.any(|entry| {
+        let entry = normal(kind, &entry);
+        entry == "*" || entry == normal(kind, sender)
+    })
 }
 
 fn entry(value: &Value) -> Option<String> {

@@ -5,6 +5,7 @@ mod agent;
 mod agents;
 mod approvals;
 mod backup;
+mod channels;
 mod completion;
 mod config;
 mod configure;
@@ -17,6 +18,7 @@ mod health;
 mod hooks;
 mod logs;
 mod memory;
+mod message;
 mod models;
 mod onboard;
 mod pairing;
@@ -69,6 +71,7 @@ pub const ROOT: Command = Command {
         agents::SPEC,
         approvals::SPEC,
         backup::SPEC,
+        channels::SPEC,
         completion::SPEC,
         config::SPEC,
         configure::SPEC,
@@ -81,6 +84,7 @@ pub const ROOT: Command = Command {
         hooks::SPEC,
         logs::SPEC,
         memory::SPEC,
+        message::SPEC,
         models::SPEC,
         onboard::SPEC,
         pairing::SPEC,
@@ -117,6 +121,8 @@ const ROWS: &[Row] = &[
     row("backup list", backup::list),
     row("backup restore", backup::restore_archive),
     row("backup verify", backup::verify),
+    row("channels logout", channels::logout),
+    row("channels status", channels::status),
     row("completion", completion::run),
     row("config", configure::run).needing_config(),
     row("config get", config::get).needing_config(),
@@ -165,6 +171,7 @@ const ROWS: &[Row] = &[
     row("memory index", memory::index::run).needing_config(),
     row("memory search", memory::search::run).needing_config(),
     row("memory status", memory::status::run).needing_config(),
+    row("message send", message::send),
     row("models", models::status::bare),
     row("models aliases add", models::aliases::add),
     row("models aliases list", models::aliases::list),

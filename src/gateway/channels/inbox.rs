@@ -29,6 +29,12 @@ pub struct Record {
     /// `kind/account`.
     pub account: String,
     pub message: Inbound,
+    /// What was said in the group before it.
+    #[serde(default)]
+    pub missed: Vec<String>,
+    /// Its sender may give commands.
+    #[serde(default)]
+    pub authorised: bool,
     /// Cores that died over it.
     #[serde(default)]
     pub tries: u32,
@@ -75,12 +81,7 @@ impl Inbox {
     }
 
     /// On disk when this returns.
-    pub fn keep(&self, paths: &Paths, account: &str, message: Inbound) -> io::Result<Kept> {
-        let record = Record {
-            account: account.into(),
-            message,
-            tries: 0,
-        };
+    pub fn keep(&self, paths: &Paths, record: Record) -> io::Result<Kept> {
         let file = Spooled::write_firmly(&folder(paths).join("inbox"), &record)?;
         let mut state = lock(&self.state);
         state.remember(record.name());
@@ -215,13 +216,17 @@ mod tests {
             state: dir.clone(),
             ..Paths::default()
         };
-        let message = |id: &str| Inbound {
-            id: id.into(),
-            ..Inbound::default()
+        let message = |id: &str| Record {
+            account: "irc/a".into(),
+            message: Inbound {
+                id: id.into(),
+                ..Inbound::default()
+            },
+            ..Record::default()
         };
         let inbox = Inbox::default();
-        let answered = inbox.keep(&paths, "irc/a", message("1")).unwrap();
-        let _killed = inbox.keep(&paths, "irc/a", message("2")).unwrap();
+        let answered = inbox.keep(&paths, message("1")).unwrap();
+        let _killed = inbox.keep(&paths, message("2")).unwrap();
         inbox.done(&paths, answered);
         assert!(inbox.has_seen("irc/a", "1") && !inbox.has_seen("irc/b", "1"));
         let later = Inbox::default();

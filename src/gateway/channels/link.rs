@@ -6,10 +6,12 @@
 //! worker comes again.
 
 use super::super::core::Core;
-use super::{MAX_LINKS, STACK, begin, lock, outbox, receive};
+use super::{MAX_LINKS, TARGET, begin, lock, outbox, receive};
 use crate::base::jsonl;
 use crate::base::sys::peer;
-use crate::wire::channel::{MAX_LINE, PROTOCOL, ToCore, ToWorker};
+use crate::base::time::now_ms;
+use crate::wire::channel::{Capabilities, MAX_LINE, PROTOCOL, ToCore, ToWorker};
+use serde_json::json;
 use std::io::{self, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -22,16 +24,21 @@ const TOLD: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(5);
 /// The first line is sent with the connection.
 const HELLO: Duration = Duration::from_secs(10);
+/// A line is parsed here, and a pattern that somebody configured for mentions. Only what is used of
+/// it costs memory.
+const STACK: usize = 512 * 1024;
 /// A worker that does not take a line in this time is cut off; it comes again.
 const WRITE: Duration = Duration::from_secs(30);
-const TARGET: &str = "gateway/channels";
 
-pub struct Link(Mutex<UnixStream>);
+pub struct Link {
+    stream: Mutex<UnixStream>,
+    pub capabilities: Capabilities,
+}
 
 impl Link {
     /// What does not arrive is said again to the worker's next link.
     pub fn say(&self, line: &ToWorker) {
-        let mut stream = lock(&self.0);
+        let mut stream = lock(&self.stream);
         if let Err(err) = stream.write_all(&jsonl::line(line)) {
             log::debug!(target: TARGET, "a worker does not listen: {err}");
             // Wakes the thread that reads from it.
@@ -48,7 +55,7 @@ pub fn spawn(core: &Arc<Core>, stream: UnixStream) {
     }
     let serving = core.clone();
     let thread = std::thread::Builder::new().name("worker".into());
-    let started = thread.stack_size(2 * STACK).spawn(move || {
+    let started = thread.stack_size(STACK).spawn(move || {
         if let Err(why) = serve(&serving, stream) {
             log::warn!(target: TARGET, "{why}");
         }
@@ -79,8 +86,12 @@ fn serve(core: &Arc<Core>, stream: UnixStream) -> Result<(), String> {
     let account = core.channels.account(&id);
     let account = account.ok_or_else(|| format!("{id}: not in the configuration any more"))?;
     log::info!(target: TARGET, "{id}: its worker is here");
-    let link = Arc::new(Link(Mutex::new(stream)));
+    let link = Arc::new(Link {
+        stream: Mutex::new(stream),
+        capabilities: hello.capabilities,
+    });
     lock(&core.channels.links).insert(id.clone(), link.clone());
+    core.channels.board.started(&id);
     link.say(&begin(core, &account));
     outbox::linked(core, &id);
     let ended = listen(core, &id, &link, &mut reader);
@@ -94,6 +105,9 @@ fn serve(core: &Arc<Core>, stream: UnixStream) -> Result<(), String> {
     };
     if ours {
         outbox::unlinked(core, &id);
+        core.channels
+            .board
+            .stopped(&id, ended.as_ref().err().map(String::as_str));
     }
     ended.map_err(|why| format!("{id}: {why}"))
 }
@@ -133,11 +147,25 @@ fn listen(
                 let Some(account) = core.channels.account(id) else {
                     return Ok(());
                 };
+                core.channels
+                    .board
+                    .change(id, |seen| seen.heard_at = Some(now_ms()));
                 receive::heard(core, &account, *message)?;
                 link.say(&ack);
                 core.channels.inbox.wait_for_room();
             }
-            ToCore::Sent { id: sent, .. } => outbox::sent(core, id, &sent),
+            ToCore::Sent {
+                id: sent,
+                message_ids,
+                chat,
+            } => {
+                core.channels
+                    .board
+                    .change(id, |seen| seen.sent_at = Some(now_ms()));
+                let told = json!({"messageIds": message_ids, "chat": chat});
+                core.channels.asking.answer(&sent, Ok(told));
+                outbox::sent(core, id, &sent);
+            }
             ToCore::Failed {
                 id: failed,
                 error,
@@ -148,6 +176,7 @@ fn listen(
                 outbox::failed(core, id, &failed, &error, permanent, after);
             }
             ToCore::Status(status) => {
+                core.channels.board.told(id, &status);
                 if status.connected == Some(true) {
                     log::info!(target: TARGET, "{id}: connected");
                 }
@@ -161,11 +190,16 @@ fn listen(
                 }
             }
             ToCore::Event(event) => {
-                log::debug!(target: TARGET, "{id}: {:?} is left out", event.what);
+                if let Some(account) = core.channels.account(id) {
+                    receive::happened(core, &account, &event);
+                }
                 link.say(&ToWorker::Ack { id: event.id });
             }
-            // Nothing was asked.
-            ToCore::Done { .. } | ToCore::Login { .. } => {}
+            ToCore::Done { id: asked, result } => {
+                core.channels.asking.answer(&asked, Ok(result));
+            }
+            // Nobody has begun one.
+            ToCore::Login { .. } => {}
             ToCore::Log { level, text } => log::log!(
                 target: TARGET,
                 level.into(),

@@ -133,6 +133,12 @@ pub fn sent(core: &Core, account: &str, id: &str) {
     }
 }
 
+fn waits(core: &Core, account: &str, id: &str) -> bool {
+    let boxes = lock(&core.channels.outbox.0);
+    let mut parcels = boxes.get(account).into_iter().flatten();
+    parcels.any(|parcel| parcel.record.send.id == id)
+}
+
 fn take(core: &Core, account: &str, id: &str) -> Option<Parcel> {
     let mut boxes = lock(&core.channels.outbox.0);
     let parcels = boxes.get_mut(account)?;
@@ -148,6 +154,11 @@ pub fn failed(
     permanent: bool,
     after: Option<Duration>,
 ) {
+    if !waits(core, account, id) {
+        // A question of somebody's, and no message.
+        core.channels.asking.answer(id, Err(error.into()));
+        return;
+    }
     let wait = {
         let mut boxes = lock(&core.channels.outbox.0);
         let parcels = boxes.get_mut(account);
@@ -164,6 +175,7 @@ pub fn failed(
         if let Some(parcel) = take(core, account, id) {
             let to = &parcel.record.send.to;
             log::error!(target: "gateway/channels", "{account}: a message to {to} is given up: {error}");
+            core.channels.asking.answer(id, Err(error.into()));
             parcel.file.done();
         }
         return hand_over(core, account);

@@ -1,6 +1,6 @@
 //! Commands that reach beyond the session: the configuration, a restart, an approval.
 
-use super::{Asked, settings};
+use super::{Asked, Rights, settings};
 use crate::config::secrets::redact;
 use crate::config::{edit, path};
 use crate::gateway::event::Event;
@@ -152,8 +152,10 @@ pub(super) fn approve(asked: &Asked, args: &str) -> String {
     let Some(decision) = Decision::parse(&word) else {
         return settings::help("approve");
     };
-    let client = asked.client;
-    let by = client.display_name.as_deref().unwrap_or(&client.client_id);
+    let by = match asked.rights {
+        Rights::Client(client) => client.display_name.as_deref().unwrap_or(&client.client_id),
+        Rights::Sender => asked.sender.names.first().map_or("", String::as_str),
+    };
     match asked.core.approvals.resolve(asked.core, id, decision, by) {
         true => format!("✅ {id}: {word}."),
         false => format!("⚠️ No command waits under {id}."),

@@ -40,12 +40,22 @@ const PRIVILEGED: [&str; 2] = ["elevated", "exec"];
 /// A message and where it came from.
 pub struct Asked<'a> {
     pub core: &'a Arc<Core>,
-    pub client: &'a Client,
+    pub rights: Rights<'a>,
     /// Canonical.
     pub key: &'a str,
     pub channel: &'a str,
     pub sender: &'a Sender,
     pub config: Arc<Snapshot>,
+}
+
+/// By what somebody may do something.
+#[derive(Clone, Copy)]
+pub enum Rights<'a> {
+    /// The scopes of a connection.
+    Client(&'a Client),
+    /// Somebody in a chat whom the lists of its channel let give commands: all that the
+    /// configuration switches on.
+    Sender,
 }
 
 /// What a message is.
@@ -106,7 +116,10 @@ impl Asked<'_> {
             Needs::Approvals => Scope::Approvals,
             Needs::Admin => Scope::Admin,
         };
-        scope::check(self.client, wants)
+        let Rights::Client(client) = self.rights else {
+            return Ok(());
+        };
+        scope::check(client, wants)
             .map_err(|error| format!("⚠️ You may not do that here ({}).", error.message))
     }
 
@@ -189,7 +202,11 @@ pub struct Reply {
     kept: &'static str,
     session_id: String,
     told: bool,
+    and_to: Option<Told>,
 }
+
+/// Hears the answer, too.
+type Told = Box<dyn FnOnce(Option<&str>) + Send>;
 
 impl Drop for Reply {
     fn drop(&mut self) {
@@ -207,7 +224,13 @@ impl Reply {
             kept,
             session_id,
             told: false,
+            and_to: None,
         }
+    }
+
+    pub fn and_to(mut self, told: Told) -> Reply {
+        self.and_to = Some(told);
+        self
     }
 
     /// Tells it and ends the run; `None` ends it without a word.
@@ -216,7 +239,8 @@ impl Reply {
         self.told = true;
     }
 
-    fn tell(&self, text: Option<&str>) {
+    fn tell(&mut self, text: Option<&str>) {
+        let and_to = self.and_to.take();
         let Reply {
             core,
             run,
@@ -246,6 +270,9 @@ impl Reply {
         core.agents.runs.tell_final(&core.clients, run, text);
         core.agents.runs.end(run, None);
         queue::kick(core, &run.key);
+        if let Some(told) = and_to {
+            told(text);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Commands about the session itself: who talks, what it uses, whether it answers, its context.
 
-use super::{Asked, Reply, card, patch, settings};
+use super::{Asked, Reply, Rights, card, patch, settings};
 use crate::agent::group::Activation;
 use crate::agent::workspace;
 use crate::config::sandbox::is_used;
@@ -21,10 +21,12 @@ pub(super) fn whoami(asked: &Asked) -> String {
         format!("Names: {}", asked.sender.names.join(", ")),
         format!("Session: {}", asked.key),
     ];
-    if let Some(id) = &asked.client.device_id {
-        lines.push(format!("Device: {id}"));
+    if let Rights::Client(client) = asked.rights {
+        if let Some(id) = &client.device_id {
+            lines.push(format!("Device: {id}"));
+        }
+        lines.push(format!("Scopes: {}", client.scopes.join(", ")));
     }
-    lines.push(format!("Scopes: {}", asked.client.scopes.join(", ")));
     lines.join("\n")
 }
 

@@ -5,6 +5,7 @@ use crate::agent::inbound;
 use crate::agent::lane::CRON;
 use crate::base::{id, time};
 use crate::config::Snapshot;
+use crate::gateway::channels::{self, Order};
 use crate::gateway::core::Core;
 use crate::gateway::heartbeat::{self, IN_FLIGHT, Ran};
 use crate::gateway::runs::{Kind, Run};
@@ -365,7 +366,7 @@ impl Isolated {
         self.flight.end(Outcome::Ended(ended));
     }
 
-    fn judge(&self, core: &Core, result: &RunResult) -> Ended {
+    fn judge(&self, core: &Arc<Core>, result: &RunResult) -> Ended {
         if result.meta.aborted {
             return Ended::failed(&format!("timed out after {} s", self.limit));
         }
@@ -378,7 +379,7 @@ impl Isolated {
         let quiet = result.meta.acknowledged
             && last.is_none_or(|reply| reply.text.chars().count() as u64 <= self.ack_max_chars);
         let undelivered = match wants_delivery(&self.job) && !quiet {
-            true => self.undelivered(core),
+            true => self.deliver(core, &result.payloads),
             false => None,
         };
         match undelivered {
@@ -398,8 +399,8 @@ impl Isolated {
         }
     }
 
-    /// Why the answer cannot be sent.
-    fn undelivered(&self, core: &Core) -> Option<String> {
+    /// Puts the answer on its way; or says why that cannot be.
+    fn deliver(&self, core: &Arc<Core>, replies: &[Reply]) -> Option<String> {
         let delivery = self.job.delivery.as_ref();
         let said =
             |field: fn(&Delivery) -> &Option<String>| delivery.and_then(|d| field(d).clone());
@@ -418,13 +419,32 @@ impl Isolated {
         let channel = said(|d| &d.channel)
             .filter(|channel| channel != "last")
             .or(last.clone());
-        let known = entry.last_to.clone().filter(|_| channel == last);
-        match (channel, said(|d| &d.to).or(known)) {
-            (Some(channel), Some(_)) => Some(format!(
-                "{channel} is not available: no channels are built into this version"
-            )),
-            _ => Some(NO_TARGET.into()),
+        let is_last = channel == last;
+        let known = entry.last_to.clone().filter(|_| is_last);
+        let to = said(|d| &d.to).or(known.clone());
+        let (Some(kind), Some(to)) = (channel, to) else {
+            return Some(NO_TARGET.into());
+        };
+        // Of the last chat everything is known, of another only what the job says.
+        let here = is_last && known.as_deref() == Some(&*to);
+        let thread = entry.last_thread_id.as_ref().filter(|_| here);
+        let mut order = Order {
+            kind,
+            to,
+            account: entry.last_account_id.clone().filter(|_| here),
+            thread: thread.map(|id| id.as_str().map_or_else(|| id.to_string(), String::from)),
+            agent: Some(self.agent.clone()),
+            ..Order::default()
+        };
+        for reply in replies {
+            order.text.clone_from(&reply.text);
+            order.media.clone_from(&reply.media_urls);
+            // Kept until it is sent: nobody need wait for that.
+            if let Err(why) = channels::post(core, &order) {
+                return Some(why);
+            }
         }
+        None
     }
 
     /// Lets the main session know what came of it.

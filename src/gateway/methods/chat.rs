@@ -4,7 +4,7 @@ use super::{Answer, Call};
 use crate::agent::queue::{Mode, Settings};
 use crate::agent::{self, inbound};
 use crate::gateway::broadcast::{Client, Rules};
-use crate::gateway::commands::{self, Asked, Hints, Plan, Reply};
+use crate::gateway::commands::{self, Asked, Hints, Plan, Reply, Rights};
 use crate::gateway::core::Core;
 use crate::gateway::dedupe::Stored;
 use crate::gateway::hooks;
@@ -53,7 +53,7 @@ fn try_send(core: &Arc<Core>, call: &Call) -> Result<Answer, RpcError> {
     let sender = sender(call.client);
     let asked = Asked {
         core,
-        client: call.client,
+        rights: Rights::Client(call.client),
         key: &key,
         channel: CHANNEL,
         sender: &sender,

@@ -1,4 +1,4 @@
-//! `health`, `status`, `channels.status`: the gateway's own condition.
+//! `health`, `status`: the gateway's own condition.
 
 use super::{Answer, Call};
 use crate::base::time::now_ms;
@@ -7,15 +7,10 @@ use crate::gateway::core::Core;
 use crate::gateway::{health, models};
 use crate::session::{Entry, Filter, Named};
 use crate::wire::gateway::health::{
-    AgentSessions, ChannelsStatus, SessionDefaults, SessionRow, Status, StatusBeat,
-    StatusHeartbeat, StatusSessions,
+    AgentSessions, SessionDefaults, SessionRow, Status, StatusBeat, StatusHeartbeat, StatusSessions,
 };
-use crate::wire::shape::{BOOL, Shape, UNSIGNED, optional};
 use serde_json::Value;
 use std::sync::Arc;
-
-pub const CHANNELS_STATUS: Shape =
-    Shape::Closed(&[optional("probe", BOOL), optional("timeoutMs", UNSIGNED)]);
 
 /// Sessions in each list of `status`.
 const RECENT: usize = 10;
@@ -32,13 +27,6 @@ pub fn health(core: &Arc<Core>, call: &Call) -> Answer {
 }
 
 /// No channel is built into this version, so nothing is probed.
-pub fn channels_status(_core: &Arc<Core>, _call: &Call) -> Answer {
-    Answer::ok(&ChannelsStatus {
-        ts: now_ms(),
-        ..ChannelsStatus::default()
-    })
-}
-
 pub fn status(core: &Arc<Core>, _call: &Call) -> Answer {
     let snapshot = core.config.current();
     let config = &snapshot.config;

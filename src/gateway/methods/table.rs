@@ -4,20 +4,22 @@
 
 use super::Scope::{Admin, Approvals, Node, Pairing, Read, Write};
 use super::{
-    Handler, Method, Run, Scope, agent, agents, approvals, chat, config, cron, devices, health,
-    logs, models, sessions, skills, system, update, usage, wizard,
+    Handler, Method, Run, Scope, agent, agents, approvals, channels, chat, config, cron, devices,
+    health, logs, models, sessions, skills, system, update, usage, wizard,
 };
 use crate::schedule::input;
 use crate::wire::gateway::{
-    agent as agent_wire, agents as agents_wire, approvals as approvals_wire, chat as chat_wire,
-    config as config_wire, cron as cron_wire, heartbeat as heartbeat_wire,
-    sessions as sessions_wire, skills as skills_wire, update as update_wire, wizard as wizard_wire,
+    agent as agent_wire, agents as agents_wire, approvals as approvals_wire,
+    channels as channels_wire, chat as chat_wire, config as config_wire, cron as cron_wire,
+    heartbeat as heartbeat_wire, sessions as sessions_wire, skills as skills_wire,
+    update as update_wire, wizard as wizard_wire,
 };
 use crate::wire::shape::{NONE, OPEN, Shape};
 use serde_json::Value;
 
 /// Why a family of methods is not there.
-const CHANNELS: &str = "no channels are built into it";
+const POLLS: &str = "its channels have no polls";
+const LOGINS: &str = "no channel with a login is built into it";
 const TTS: &str = "it has no speech output";
 const VOICE: &str = "it has no voice input";
 const NODES: &str = "it does not drive nodes";
@@ -40,13 +42,18 @@ pub static ADVERTISED: [&str; ADVERTISED_COUNT] = {
 pub static TABLE: &[Method] = &[
     inline("health", Read, OPEN, health::health),
     pooled("logs.tail", Read, logs::TAIL, logs::tail),
-    inline(
+    pooled(
         "channels.status",
         Read,
-        health::CHANNELS_STATUS,
-        health::channels_status,
+        channels_wire::STATUS,
+        channels::status,
     ),
-    absent("channels.logout", Admin, CHANNELS),
+    pooled(
+        "channels.logout",
+        Admin,
+        channels_wire::LOGOUT,
+        channels::logout,
+    ),
     pooled("status", Read, OPEN, health::status),
     pooled("usage.status", Read, OPEN, usage::status),
     pooled("usage.cost", Read, OPEN, usage::cost),
@@ -214,7 +221,7 @@ pub static TABLE: &[Method] = &[
     pooled("cron.runs", Read, cron_wire::RUNS, cron::runs),
     inline("system-presence", Read, OPEN, system::presence),
     pooled("system-event", Admin, OPEN, system::event),
-    absent("send", Write, CHANNELS),
+    pooled("send", Write, channels_wire::SEND, channels::send),
     pooled("agent", Write, agent_wire::RUN, agent::start),
     pooled(
         "agent.identity.get",
@@ -235,7 +242,7 @@ pub static TABLE: &[Method] = &[
         tidy: None,
         run: Run::First,
     },
-    absent("poll", Admin, CHANNELS),
+    absent("poll", Admin, POLLS),
     pooled("chat.inject", Admin, chat_wire::INJECT, chat::inject),
     pooled(
         "sessions.resolve",
@@ -243,8 +250,8 @@ pub static TABLE: &[Method] = &[
         sessions_wire::RESOLVE,
         sessions::resolve,
     ),
-    absent("web.login.start", Admin, CHANNELS),
-    absent("web.login.wait", Admin, CHANNELS),
+    absent("web.login.start", Admin, LOGINS),
+    absent("web.login.wait", Admin, LOGINS),
 ];
 
 const fn inline(name: &'static str, scope: Scope, params: Shape, run: Handler) -> Method {

@@ -124,6 +124,9 @@ pub struct Payload {
     pub as_voice: bool,
     #[serde(skip)]
     pub reply_to: Option<String>,
+    /// `[[reply_to_current]]`
+    #[serde(skip)]
+    pub answers_current: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

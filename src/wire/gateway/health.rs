@@ -177,7 +177,7 @@ pub struct SessionRow {
     pub flags: Vec<String>,
 }
 
-/// No channel is built into this version: every list is empty, as the original's is without one.
+/// Every list is empty where no channel is configured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChannelsStatus {
