@@ -1,6 +1,6 @@
 //! Setting up from the command line: what scripts and installers do, and what a person is asked.
 
-use crate::harness::Dir;
+use crate::harness::{Dir, NO_SERVICE};
 use openclaw::base::sys::pty;
 use serde_json::{Value, json};
 use std::fs;
@@ -28,6 +28,7 @@ impl Home {
             .env("PATH", "/usr/bin:/bin")
             // Services of this host are none of ours.
             .env("SVDIR", self.0.path().join("services"))
+            .env(NO_SERVICE.0, NO_SERVICE.1)
             .stdin(Stdio::null());
         command
     }
@@ -199,6 +200,7 @@ impl Person {
             .env_clear()
             .env("HOME", home.0.path())
             .env("PATH", "/usr/bin:/bin")
+            .env(NO_SERVICE.0, NO_SERVICE.1)
             .stdin(shared())
             .stdout(shared())
             .stderr(shared())

@@ -339,19 +339,10 @@ const LINES: &[(&str, Does)] = &[
 ];
 
 /// Commands this version does not have yet: their lines are not looked at until it has.
-const COMING: &[&str] = &[
-    "channels",
-    "configure",
-    "message",
-    "onboard",
-    "security",
-    "setup",
-];
+const COMING: &[&str] = &["openclaw channels login"];
 
 fn coming(line: &str) -> bool {
-    let mut words = line.split(' ').skip_while(|word| *word != "openclaw");
-    let word = words.find(|word| COMING.contains(word));
-    word.is_some_and(|word| ROOT.subcommand(word).is_none())
+    COMING.iter().any(|coming| line.starts_with(coming))
 }
 
 /// The script of document 001, with which one checks a deployment.
@@ -451,7 +442,7 @@ fn words(line: &str) -> Vec<Vec<String>> {
 fn every_line_of_the_documents_is_understood_or_somebody_elses() {
     let main = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/main.rs"));
     let main = main.unwrap();
-    for (line, does) in LINES.iter().filter(|(line, _)| !coming(line)) {
+    for (line, does) in LINES {
         let ours = match does {
             Answers => true,
             Tested(place) => {
@@ -473,6 +464,8 @@ fn every_line_of_the_documents_is_understood_or_somebody_elses() {
         for call in calls {
             let words = call.iter().map(OsString::from);
             match parse(&ROOT, words) {
+                Err(_) if coming(line) => {}
+                Ok(_) if coming(line) => panic!("{line}: it has come, take it out of COMING"),
                 Ok(Outcome::Run(matches)) => assert!(find(&matches.name()).is_some(), "{line}"),
                 Ok(Outcome::Help { asked: true, .. } | Outcome::Version) => {}
                 Ok(Outcome::Help { .. }) => panic!("{line}: a word is missing"),
@@ -508,9 +501,6 @@ fn the_deployment_check_of_the_documents_passes_with_the_local_model() {
     let name = "the_deployment_check_of_the_documents_passes_with_the_local_model";
     if Command::new("jq").arg("--version").output().is_err() {
         return skip(name, "no jq");
-    }
-    if ROOT.subcommand("channels").is_none() {
-        return skip(name, "openclaw channels is not there yet");
     }
     let (setup, _tap) = match Setup::with_local_model("openai-completions", 24) {
         Ok(made) => made,

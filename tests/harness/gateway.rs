@@ -245,6 +245,7 @@ impl Gateway {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TERM", "dumb")
             .env("TZ", "UTC")
+            .env(super::NO_SERVICE.0, super::NO_SERVICE.1)
             .envs(environment(self.dir()))
             .stdin(Stdio::null());
         command

@@ -26,6 +26,10 @@ use std::time::{Duration, Instant};
 /// too.
 pub const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// The name of a service that no host has: what is asked of "the" service, and repaired, must never
+/// be that of the machine the tests run on.
+pub const NO_SERVICE: (&str, &str) = ("OPENCLAW_SYSTEMD_UNIT", "openclaw-tests-have-none");
+
 /// Says in the test's output what was not tested and why.
 pub fn skip(test: &str, why: &str) {
     use std::io::Write;

@@ -1,7 +1,7 @@
 //! Commands of the original as they were recorded: ours end with the same status, their JSON has the
 //! keys and types of the original's, and what people are told has the same facts.
 
-use crate::harness::{Dir, Gateway, free_port, skip};
+use crate::harness::{Dir, Gateway, NO_SERVICE, free_port, skip};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -321,6 +321,7 @@ fn alone(capture: &Capture) -> Vec<String> {
         .env("OPENCLAW_STATE_DIR", &state)
         .env("OPENCLAW_RUNTIME_DIR", dir.path().join("run"))
         .env("TERM", "dumb")
+        .env(NO_SERVICE.0, NO_SERVICE.1)
         .env("TZ", "UTC");
     match &capture.config {
         Some(config) => {
