@@ -9,7 +9,7 @@ use super::{official, shape};
 use crate::harness::{self, ws::Device};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
@@ -132,17 +132,16 @@ fn every_command_that_asks_the_gateway_ends_the_same_with_the_same_keys() {
     let device = Device::new();
     drop(server.connect_device(&device));
     let seen = Mutex::new(BTreeMap::new());
+    let light = official::without_plugins(&server.dir().join("state"));
     let run = |lane: Lane| {
         let mut names = BTreeMap::from([("DEVICE".to_string(), device.id())]);
         for command in lane {
-            let outcome = ask(&server, command, &mut names);
+            let outcome = ask(&server, &light, command, &mut names);
             seen.lock()
                 .expect("no panic")
                 .insert(command.to_string(), outcome);
         }
     };
-    let text = r#"{"$include":"./openclaw.json","plugins":{"enabled":false}}"#;
-    std::fs::write(without_plugins(&server), text).expect("written");
     // The first connection of the client makes its key; two at once would make two.
     official::run(&["health"], &server.environment());
     for pair in LANES.chunks(2) {
@@ -174,7 +173,7 @@ fn every_command_that_asks_the_gateway_ends_the_same_with_the_same_keys() {
     );
 }
 
-fn ask(server: &Server, command: &str, names: &mut BTreeMap<String, String>) -> Seen {
+fn ask(server: &Server, light: &Path, command: &str, names: &mut BTreeMap<String, String>) -> Seen {
     let mut words = words(command);
     let keep = words
         .last()
@@ -189,9 +188,14 @@ fn ask(server: &Server, command: &str, names: &mut BTreeMap<String, String>) -> 
         }
     }
     let args: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut environment = server.environment();
+    if NEEDS_NO_PLUGINS.contains(&args[0]) {
+        let light = light.to_str().expect("UTF-8").to_string();
+        environment.push(("OPENCLAW_CONFIG_PATH", light));
+    }
     let output = match args[..2] == ["gateway", "call"] && !CALLED.contains(&args[2]) {
         true if !server::is_recording() => ours(&args, server),
-        _ => official::run(&args, &environment(server, args[0])),
+        _ => official::run(&args, &environment),
     };
     let out = String::from_utf8_lossy(&output.stdout);
     let parsed = serde_json::from_str::<Value>(&out)
@@ -223,20 +227,6 @@ fn ours(args: &[&str], server: &Server) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("openclaw starts")
-}
-
-fn without_plugins(server: &Server) -> PathBuf {
-    server.dir().join("state/without-plugins.json")
-}
-
-fn environment(server: &Server, command: &str) -> Vec<(&'static str, String)> {
-    let mut environment = server.environment();
-    if NEEDS_NO_PLUGINS.contains(&command) {
-        let file = without_plugins(server);
-        let file = file.to_str().expect("UTF-8").to_string();
-        environment.push(("OPENCLAW_CONFIG_PATH", file));
-    }
-    environment
 }
 
 fn words(command: &str) -> Vec<String> {
