@@ -74,9 +74,14 @@ fn the_official_client_shows_a_person_what_our_gateway_says() {
         );
     }
     let gateway = Gateway::with_fake_model();
+    let health = json(&ask(&gateway, &["health", "--json"]));
+    assert_eq!(health["ok"], true);
+    let service = json(&ask(&gateway, &["gateway", "status", "--json"]));
+    assert_eq!(service["rpc"]["ok"], true, "{service}");
+    ask(&gateway, &["gateway", "probe"]);
     // From the second connect on the client presents the device token it was given.
-    for _ in 0..2 {
-        let status = ask(&gateway, &["status"]);
+    for args in [&["status"][..], &["status", "--deep"]] {
+        let status = ask(&gateway, args);
         let text = String::from_utf8_lossy(&status.stdout);
         assert!(text.contains("reachable"), "{text}");
     }
